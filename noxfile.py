@@ -1,0 +1,129 @@
+"""Every check of this workspace: `nox --list` names them, `nox -s NAME` runs one.
+
+nox itself runs on Python 3.11 or newer; uv gives each session its own interpreter and the versions of `uv.lock`.
+"""
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.12", "3.14"]
+SOURCES = sorted(str(source) for source in Path.cwd().glob("packages/*/src"))
+# The packages, and the extras that their tests need.
+PACKAGES = {
+    "hfbs-filterbanks": ["mel", "plot"],
+    "hfbs-attention": [],
+    "hfbs-model": [],
+    "hfbs-separate": [],
+}
+WHOLE = ["--all-packages", "--all-extras"]
+# Checks every annotated shape while the tests run. torch.compile cannot see through it: its tests bear the marker `compiled`.
+SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,beartype.beartype"
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint", "typecheck"]
+
+# Interpreters that pyenv keeps off PATH, and the uv that came with nox.
+os.environ["PATH"] = os.pathsep.join(
+    [
+        *map(str, Path.home().glob(".pyenv/versions/3.1[234]*/bin")),
+        os.environ.get("PATH", os.defpath),
+        sysconfig.get_path("scripts"),
+    ]
+)
+
+
+def sync(session: nox.Session, *selection: str) -> None:
+    """Make the session's environment hold exactly `selection`, in the versions of uv.lock."""
+    if Path(".git").exists():
+        # uv writes its registry's addresses into the working copy of uv.lock; git must not see them.
+        for key, value in {"clean": "python3 tools/lock_filter.py", "smudge": "cat", "required": "true"}.items():
+            subprocess.run(["git", "config", f"filter.uv-lock.{key}", value], check=True)
+    session.run_install("uv", "sync", "--quiet", *selection, external=True)
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("package", [*PACKAGES, "workspace"])
+def tests(session: nox.Session, package: str) -> None:
+    """Test one package beside its declared dependencies alone, or the workspace as a whole."""
+    if package == "workspace":
+        sync(session, *WHOLE, "--group=test")
+        session.run("pytest", "tests/workspace", *session.posargs)
+        return
+    extras = [f"--extra={extra}" for extra in PACKAGES[package]]
+    sync(session, f"--package={package}", *extras, "--group=test")
+    folder = f"tests/{package.replace('-', '_')}"
+    if package == "hfbs-filterbanks":
+        session.run("pytest", folder, *session.posargs)
+        return
+    session.run("pytest", folder, SHAPES_CHECKED, "-m", "not compiled", *session.posargs)
+    session.run("pytest", folder, "-m", "compiled", *session.posargs, success_codes=[0, 5])
+
+
+@nox.session(python=PYTHONS)
+def parity(session: nox.Session) -> None:
+    """Compare outputs and gradients with the upstream implementations, configuration by configuration."""
+    sync(session, "--package=hfbs-model", "--extra=mel", "--group=test", "--group=parity")
+    session.run("pytest", "tests/parity", "-s", *session.posargs)
+
+
+@nox.session(python="3.12")
+def lint(session: nox.Session) -> None:
+    """Check style, the layers between packages, and that each package declares what it imports."""
+    sync(session, "--only-group=lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
+    for package in PACKAGES:
+        with session.chdir(f"packages/{package}"):
+            session.run("deptry", "src", "--package-module-name-map", "pyyaml=yaml")
+
+
+@nox.session(python="3.12")
+def typecheck(session: nox.Session) -> None:
+    """Check types: the packages and tools strictly, the tests in basic mode."""
+    sync(session, *WHOLE, "--group=typecheck", "--group=test", "--group=parity")
+    session.run("pyright", *session.posargs)
+
+
+@nox.session(python="3.12")
+def wheels(session: nox.Session) -> None:
+    """Build every package and install what was built, together and alone, outside the workspace."""
+    sync(session, "--only-group=test")
+    session.run("pytest", "tests/wheels", *session.posargs)
+
+
+@nox.session(python="3.12", reuse_venv=False)
+@nox.parametrize("package", [*PACKAGES])
+def minimums(session: nox.Session, package: str) -> None:
+    """Test one package with the lowest versions that it declares."""
+    extras = f"[{','.join(PACKAGES[package])}]" if PACKAGES[package] else ""
+    session.install("--resolution=lowest-direct", f"./packages/{package}{extras}")
+    session.install("--group=test")
+    session.run("pytest", f"tests/{package.replace('-', '_')}", "-m", "not compiled", *session.posargs)
+
+
+@nox.session(python="3.12")
+def docs(session: nox.Session) -> None:
+    """Build the documentation, with every warning an error and nothing fetched from the web."""
+    sync(session, *WHOLE, "--group=docs")
+    session.run("sphinx-build", "-W", "-n", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session(python="3.12")
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory."""
+    sync(session, *WHOLE, "--group=bench")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session(python="3.12")
+def demo(session: nox.Session) -> None:
+    """Separate a song, and say where its stems are."""
+    sync(session, "--package=hfbs-separate")
+    session.run("python", "docs/examples/demo.py", *session.posargs)
