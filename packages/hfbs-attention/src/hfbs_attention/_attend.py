@@ -1,0 +1,93 @@
+"""Scaled dot-product attention: PyTorch's kernels, SageAttention, or spelled out."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.attention import sdpa_kernel
+
+from ._types import FlashAttentionConfig
+
+
+class Attend(nn.Module):
+    """Average values by the softmax of scaled query-key products :cite:p:`vaswani2017attention`.
+
+    Args:
+        attn_dropout: Share of attention weights dropped in training, in [0, 1).
+        scale: Factor of the products; None means 1/√(features of a query).
+        flash: True runs PyTorch's fused kernels :cite:p:`dao2022flashattention`, False the explicit path, which is the reference.
+        sage_attention: Run SageAttention's quantised kernels instead (CUDA, half precision, no dropout).
+        backends: Which of PyTorch's kernels may be chosen; None leaves the choice to PyTorch.
+
+    Raises:
+        ValueError: A dropout outside [0, 1), or a choice that the path taken cannot honour.
+        ImportError: SageAttention was asked for and is not installed.
+    """
+
+    def __init__(
+        self,
+        attn_dropout: float = 0.0,
+        scale: float | None = None,
+        *,
+        flash: bool = True,
+        sage_attention: bool = False,
+        backends: FlashAttentionConfig | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= attn_dropout < 1.0:
+            raise ValueError(f"attn_dropout is a share in [0, 1), got {attn_dropout}")
+        if sage_attention and attn_dropout > 0.0:
+            raise ValueError(f"SageAttention has no dropout, got attn_dropout={attn_dropout}; set it to 0.0")
+        if backends is not None and (sage_attention or not flash):
+            raise ValueError("backends chooses between PyTorch's kernels; it needs flash=True and sage_attention=False")
+        if backends is not None and not backends.backends:
+            raise ValueError("backends enables no kernel; enable at least one, enable_math works everywhere")
+        self.attn_dropout = attn_dropout
+        self.scale = scale
+        self.flash = flash
+        self.backends = backends
+        self.sage = _sage_kernel() if sage_attention else None
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch head query features"],
+        k: Float[Tensor, "batch head key features"],
+        v: Float[Tensor, "batch head key values"],
+    ) -> Float[Tensor, "batch head query values"]:
+        if self.sage is not None:
+            return self._by_sage(self.sage, q, k, v)
+        if not self.flash:
+            return self._explicit(q, k, v)
+        dropout = self.attn_dropout if self.training else 0.0
+        if self.backends is None:
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
+        with sdpa_kernel(self.backends.backends):
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
+
+    def _explicit(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        scale = q.shape[-1] ** -0.5 if self.scale is None else self.scale
+        weights = torch.einsum("b h i d, b h j d -> b h i j", q, k).mul(scale).softmax(dim=-1)
+        weights = F.dropout(weights, self.attn_dropout, self.training)
+        return torch.einsum("b h i j, b h j d -> b h i d", weights, v)
+
+    def _by_sage(self, kernel: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if not q.is_cuda or q.dtype not in (torch.float16, torch.bfloat16):
+            raise ValueError(
+                f"SageAttention runs on CUDA in float16 or bfloat16, got {q.dtype} on {q.device.type}; "
+                "move and cast the model, run it under torch.autocast, or set sage_attention=False"
+            )
+        return kernel(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=self.scale)
+
+
+def _sage_kernel() -> Callable[..., Tensor]:
+    try:
+        return cast("Callable[..., Tensor]", import_module("sageattention").sageattn)
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            "sage_attention=True needs the package SageAttention, which is not installed: "
+            "pip install sageattention, or set sage_attention=False"
+        ) from missing

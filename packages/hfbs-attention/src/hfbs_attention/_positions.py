@@ -1,0 +1,60 @@
+"""Positions of a sequence given to queries and keys: RoPE, which turns pairs of features, and PoPE, which turns magnitudes.
+
+The embedding modules of rotary-embedding-torch and PoPE-pytorch hold the parameters, under the keys that checkpoints have.
+The angles are computed here, in float32 whatever the rest runs in: in half precision, positions beyond 2,048 are not even
+representable.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from PoPE_pytorch import PoPE
+from rotary_embedding_torch import RotaryEmbedding
+from torch import Tensor
+
+
+def positions_times(frequencies: Float[Tensor, " frequency"], length: int) -> Float[Tensor, "position frequency"]:
+    """Angles in radians of positions 0 to ``length - 1`` at each frequency (radians a position), in float32 or wider."""
+    frequencies = frequencies.to(torch.promote_types(frequencies.dtype, torch.float32))
+    positions = torch.arange(length, device=frequencies.device, dtype=frequencies.dtype)
+    return torch.outer(positions, frequencies)
+
+
+def rotate_pairs(
+    x: Float[Tensor, "*batch position features"], angles: Float[Tensor, "position pair"]
+) -> Float[Tensor, "*batch position features"]:
+    """Turn the features (2i, 2i + 1) by the i-th angle of their position :cite:p:`su2021roformer`."""
+    even, odd = rearrange(x.to(angles.dtype), "... (pair two) -> two ... pair", two=2)
+    cos, sin = angles.cos(), angles.sin()
+    turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
+    return turned.flatten(start_dim=-2).to(x.dtype)
+
+
+def with_rotary(
+    embed: RotaryEmbedding, q: Float[Tensor, "*batch position features"], k: Float[Tensor, "*batch position features"]
+) -> tuple[Float[Tensor, "*batch position features"], Float[Tensor, "*batch position features"]]:
+    """Queries and keys turned by their positions, so that their product depends on the distance :cite:p:`su2021roformer`."""
+    angles = positions_times(embed.freqs, q.shape[-2])
+    return rotate_pairs(q, angles), rotate_pairs(k, angles)
+
+
+def with_pope(
+    embed: PoPE, q: Float[Tensor, "*batch position features"], k: Float[Tensor, "*batch position features"]
+) -> tuple[Float[Tensor, "*batch position doubled"], Float[Tensor, "*batch position doubled"]]:
+    """Queries and keys as polar coordinates: softplus gives the radius, the position the angle :cite:p:`gopalakrishnan2025pope`.
+
+    Each feature becomes two, so the result is twice as wide; the keys' angles have a learned offset in [−2π, 0].
+    """
+    angles = positions_times(embed.get_buffer("inv_freqs"), q.shape[-2])
+    offset = rearrange(embed.bias.to(angles.dtype).clamp(-2.0 * torch.pi, 0.0), "head feature -> head 1 feature")
+    return polar(q, angles), polar(k, angles + offset)
+
+
+def polar(
+    x: Float[Tensor, "*batch position features"], angles: Float[Tensor, "*#batch position features"]
+) -> Float[Tensor, "*batch position doubled"]:
+    """Cartesian coordinates, interleaved, of points with radius softplus(x) at the given angles."""
+    radius = F.softplus(x.to(angles.dtype))
+    points = torch.stack((radius * angles.cos(), radius * angles.sin()), dim=-1)
+    return points.flatten(start_dim=-2).to(x.dtype)
