@@ -1,0 +1,86 @@
+"""Mel-spaced bands through librosa, as Mel-Band RoFormer has them."""
+
+import warnings
+from functools import partial
+from typing import Any, SupportsFloat, SupportsIndex, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hfbs_filterbanks._checks import fft_size, listing, positive_hertz, whole_number
+from hfbs_filterbanks._layout import BandLayout
+from hfbs_filterbanks._optional import import_extra
+from hfbs_filterbanks._search import largest_count
+from hfbs_filterbanks._static import static_mel_layout
+
+
+def mel_layout(num_bands: SupportsIndex, *, sample_rate: SupportsFloat, n_fft: SupportsIndex) -> BandLayout:
+    """Overlapping bands spaced evenly on the mel scale, as in Mel-Band RoFormer :cite:p:`wang2024melroformer`.
+
+    Band b holds the bins where triangle b of ``librosa.filters.mel`` (Slaney's scale :cite:p:`slaney1998auditory`) is
+    above 0. As upstream has it, band 0 also holds bin 0 and the last band the last bin, which the triangles only
+    touch. A bin is in at most two bands. The layouts of 60 bands at 44.1 kHz (``n_fft`` 2048 and 4096) and at 48 kHz
+    (2048) come from tables; all others need librosa, the extra ``mel``.
+
+    Args:
+        num_bands: How many bands, at least 1.
+        sample_rate: In Hz, above 0.
+        n_fft: FFT size, even; there are ``n_fft // 2 + 1`` bins.
+
+    Raises:
+        ImportError: librosa is needed and missing; the message says how to install it.
+        ValueError: ``n_fft`` does not resolve so many bands; the message names those that hold no bin and the largest
+            count below that works.
+    """
+    bands = whole_number("num_bands", num_bands, at_least=1)
+    rate, size = positive_hertz("sample_rate", sample_rate), fft_size(n_fft)
+    return static_mel_layout(bands, rate, size) or librosa_mel_layout(bands, rate, size)
+
+
+def librosa_mel_layout(num_bands: int, sample_rate: float, n_fft: int, **keywords: Any) -> BandLayout:
+    """The layout of :func:`mel_layout`, always computed, with further keywords of ``librosa.filters.mel``."""
+    librosa = import_extra("librosa", "librosa", extra="mel", purpose="A mel layout of these parameters")
+    with warnings.catch_warnings():
+        # The error below says what librosa warns of, and which bands they are.
+        warnings.filterwarnings("ignore", message="Empty filters detected")
+        weights = cast(
+            "NDArray[np.float32]", librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=num_bands, **keywords)
+        )
+    matrix = weights > 0
+    matrix[0, 0] = matrix[-1, -1] = True
+
+    uncovered_bins = np.flatnonzero(~matrix.any(axis=0))
+    if len(uncovered_bins):
+        raise ValueError(
+            f"Every bin must be in at least one band, but with {keywords} {listing('bin', uncovered_bins)} of "
+            f"{matrix.shape[1]} lie{'s' if len(uncovered_bins) == 1 else ''} in none. "
+            "Let the mel bands reach from 0 Hz to the Nyquist frequency: leave fmin and fmax out."
+        )
+    empty_bands = np.flatnonzero(~matrix.any(axis=1))
+    if len(empty_bands):
+        works = _largest_mel_count(librosa, num_bands, sample_rate, n_fft, keywords)
+        raise ValueError(
+            f"n_fft {n_fft} at {sample_rate:g} Hz does not resolve {num_bands} mel bands: "
+            f"{listing('band', empty_bands)} would hold no bin. The largest count below that works is {works}; "
+            "use at most that, or a larger n_fft."
+        )
+    return BandLayout(matrix)
+
+
+def _largest_mel_count(
+    librosa: Any, num_bands: int, sample_rate: float, n_fft: int, keywords: dict[str, Any]
+) -> int | None:
+    fmin, htk = keywords.get("fmin", 0.0), keywords.get("htk", False)
+    fmax = keywords.get("fmax") or sample_rate / 2
+    bins = cast("NDArray[np.float64]", librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft))
+    points_of = partial(librosa.mel_frequencies, fmin=fmin, fmax=fmax, htk=htk)
+
+    def carries(count: int) -> bool:
+        points = cast("NDArray[np.float64]", points_of(count + 2))
+        first_above = np.searchsorted(bins, points[:-2], side="right")
+        first_not_below = np.searchsorted(bins, points[2:], side="left")
+        holds_a_bin = first_above < first_not_below
+        holds_a_bin[[0, -1]] = True
+        return bool(holds_a_bin.all())
+
+    return largest_count(num_bands, cast("NDArray[np.float64]", librosa.hz_to_mel(bins, htk=htk)), 2, carries)
