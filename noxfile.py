@@ -20,7 +20,7 @@ PACKAGES = {
     "hfbs-separate": [],
 }
 WHOLE = ["--all-packages", "--all-extras"]
-# Checks every annotated shape while the tests run. torch.compile cannot see through it: its tests bear the marker `compiled`.
+# Checks every annotated shape while the tests run. It hinders torch.compile, whose tests bear the marker `compiled`.
 SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,beartype.beartype"
 
 nox.needs_version = ">=2026.10"

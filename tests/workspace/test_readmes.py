@@ -1,0 +1,101 @@
+"""What the READMEs show runs as they show it."""
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from workspace._repository import MEMBERS, ROOT
+
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^>]+?) -->\s*)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a README: where it begins, and why it is not run, if it is not."""
+
+    where: str
+    language: str
+    text: str
+    reason: str | None
+
+
+def blocks(*languages: str) -> list[Block]:
+    found: list[Block] = []
+    for readme in (ROOT / "README.md", *(member.folder / "README.md" for member in MEMBERS.values())):
+        if not readme.exists():
+            continue
+        text = readme.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            if match["language"] in languages:
+                where = f"{readme.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
+                found.append(Block(where, match["language"], match["text"], match["reason"]))
+    return found
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every command of the READMEs' shell blocks, split at `&&`, its comment and its prompt taken away."""
+    return [
+        (block.where, shlex.split(command))
+        for block in blocks("console", "bash", "sh")
+        for line in block.text.splitlines()
+        for command in re.sub(r"\s+#.*", "", line.removeprefix("$ ")).split("&&")
+        if command.strip()
+    ]
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.where)
+def test_the_example_runs(block: Block, tmp_path: Path):
+    if block.reason:
+        pytest.skip(f"{block.where}: {block.reason}")
+    environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "2"}
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block.text], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f"{block.where}\n{run.stdout}{run.stderr}"
+
+
+def test_the_readme_holds_the_two_command_lines():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for session in ("demo", "tests"):
+        assert f"\npip install nox uv && nox -s {session}\n" in re.sub(r" +#.*", "", readme)
+
+
+def test_the_sessions_that_the_readmes_name_exist():
+    module = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    sessions = {
+        function.name
+        for function in module.body
+        if isinstance(function, ast.FunctionDef)
+        and any("nox.session" in ast.unparse(d) for d in function.decorator_list)
+    }
+    named = {words[index + 1] for _, words in commands() if words[0] == "nox" for index in [words.index("-s")]}
+    assert named <= sessions
+
+
+def test_the_commands_and_options_that_the_readmes_name_exist():
+    hfbs = Path(sys.executable).with_name("hfbs")
+    for where, words in commands():
+        if words[0] == "hfbs":
+            subcommand = [word for word in words[1:2] if not word.startswith("-")]
+            run = subprocess.run([hfbs, *subcommand, "--help"], check=True, capture_output=True, text=True)
+            for option in (word for word in words if word.startswith("-")):
+                assert re.search(rf"{re.escape(option)}\b", run.stdout), f"{where}: hfbs has no {option}"
+
+
+def test_what_the_readmes_install_is_a_package_or_an_extra_of_this_workspace():
+    for where, words in commands():
+        for name, listed in re.findall(
+            r"\b(hfbs-[a-z]+)(?:\[([a-z,]+)\])?", " ".join(words) if "install" in words else ""
+        ):
+            assert name in MEMBERS, f"{where}: there is no {name}"
+            extras = MEMBERS[name].project.get("optional-dependencies", {}).keys()
+            assert {*filter(None, listed.split(","))} <= extras, f"{where}: {name} lacks one of the extras {listed}"
