@@ -81,7 +81,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):
-            session.run("deptry", "src", "--package-module-name-map", "pyyaml=yaml")
+            session.run("deptry", "src", "--package-module-name-map", "pyyaml=yaml,pope-pytorch=PoPE_pytorch")
 
 
 @nox.session(python="3.12")

@@ -98,7 +98,7 @@ def test_metadata_say_what_the_package_is(member: Member, built: Path):
     assert metadata["License-Expression"] == "MIT"
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.12"
-    assert metadata.get_payload().strip() == (member.folder / "README.md").read_text(encoding="utf-8").strip()
+    assert str(metadata.get_payload()).strip() == (member.folder / "README.md").read_text(encoding="utf-8").strip()
 
 
 @each_member
