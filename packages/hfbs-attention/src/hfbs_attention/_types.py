@@ -58,6 +58,4 @@ class ParametersTransformer(TypedDict):
     ff_mult: float
     norm_output: bool
     flash_attn: bool
-    sage_attention: bool
-    scale: float | None
     use_torch_checkpoint: bool

@@ -1,0 +1,32 @@
+"""From the bins of each band to one token per band."""
+
+from collections.abc import Sequence
+
+import torch
+from hfbs_attention import RMSNorm
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class BandSplit(nn.Module):
+    """Normalise each band's bins and project them to a token of ``dim`` features :cite:p:`lu2023bsroformer`.
+
+    Args:
+        dim: Features of a token.
+        dim_inputs: Input features of each band: 2 (real, imaginary) × channels × bins.
+    """
+
+    def __init__(self, dim: int, dim_inputs: Sequence[int]) -> None:
+        super().__init__()
+        self.dim_inputs = tuple(dim_inputs)
+        self.to_features = nn.ModuleList(nn.Sequential(RMSNorm(width), nn.Linear(width, dim)) for width in dim_inputs)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the projections are held in, and so what they take."""
+        return next(self.parameters()).dtype
+
+    def forward(self, x: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
+        """Tokens of all bands; the input holds the bands' features one after the other."""
+        bands = torch.split(x, list(self.dim_inputs), dim=-1)
+        return torch.stack([to_token(band) for to_token, band in zip(self.to_features, bands, strict=True)], dim=-2)

@@ -1,0 +1,34 @@
+"""How MSST's two model files mean the keywords that they share by name only."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+type Family = Literal["bs", "mel"]
+"""MSST's ``bs_roformer.py`` or ``mel_band_roformer.py``."""
+
+MEL_DEFAULTS: Mapping[str, object] = {"num_bands": 60, "sample_rate": 44100, "attn_dropout": 0.1, "ff_dropout": 0.1}
+
+
+def hidden_layers(family: Family, mask_estimator_depth: int) -> int:
+    """Hidden layers of the mask estimators that a ``mask_estimator_depth`` of MSST's file of that family means.
+
+    Raises:
+        ValueError: A depth that gives no network.
+    """
+    least = 1 if family == "bs" else 0
+    if mask_estimator_depth < least:
+        raise ValueError(f"mask_estimator_depth of a {family} model is at least {least}, got {mask_estimator_depth}")
+    return mask_estimator_depth - least
+
+
+def rotator_keywords(family: Family, keywords: Mapping[str, object]) -> dict[str, object]:
+    """Keywords of :class:`BandSplitRotator` that say what MSST's of that family say.
+
+    Raises:
+        ValueError: See :func:`hidden_layers`.
+    """
+    translated = dict(MEL_DEFAULTS if family == "mel" else {}) | dict(keywords)
+    depth = translated.pop("mask_estimator_depth", None)
+    if isinstance(depth, int):
+        translated["mask_estimator_depth"] = hidden_layers(family, depth)
+    return translated

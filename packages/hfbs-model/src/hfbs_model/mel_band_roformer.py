@@ -1,0 +1,122 @@
+"""``MelBandRoformer`` with the constructor, state-dict keys, shapes and lengths of MSST's class of that name."""
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Never, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ._loss import LossTerms
+from ._msst import hidden_layers
+from ._rotator import BandSplitRotator
+from ._settings import refuse_unknown
+from ._stft import WindowFunction
+
+
+class MelBandRoformer(BandSplitRotator):
+    """Mel-Band RoFormer :cite:p:`wang2024melroformer` under MSST's keywords, for code and YAML files written for it.
+
+    What differs from :class:`~hfbs_model.BandSplitRotator`: one stem comes without the stem axis, (batch, channel, time); unless
+    ``match_input_audio_length`` is True, the output has whole hops only. What differs from MSST's class: audio too short to be
+    mirrored is separated too; with one stem and two channels, the loss compares both channels (MSST's compares both estimates with
+    the left channel's truth); an unknown keyword is named with the nearest known one; a ``dim_freqs_in`` other than the default is
+    checked, not ignored.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        depth: int,
+        stereo: bool = False,
+        num_stems: int = 1,
+        time_transformer_depth: int = 2,
+        freq_transformer_depth: int = 2,
+        linear_transformer_depth: int = 0,
+        num_bands: int = 60,
+        dim_head: int = 64,
+        heads: int = 8,
+        attn_dropout: float = 0.1,
+        ff_dropout: float = 0.1,
+        flash_attn: bool = True,
+        dim_freqs_in: int = 1025,
+        sample_rate: int = 44100,
+        stft_n_fft: int = 2048,
+        stft_hop_length: int = 512,
+        stft_win_length: int = 2048,
+        stft_normalized: bool = False,
+        stft_window_fn: WindowFunction | None = None,
+        zero_dc: bool = True,
+        mask_estimator_depth: int = 1,
+        multi_stft_resolution_loss_weight: float = 1.0,
+        multi_stft_resolutions_window_sizes: Sequence[int] = (4096, 2048, 1024, 512, 256),
+        multi_stft_hop_size: int = 147,
+        multi_stft_normalized: bool = False,
+        multi_stft_window_fn: WindowFunction = torch.hann_window,
+        match_input_audio_length: bool = False,
+        mlp_expansion_factor: int = 4,
+        use_torch_checkpoint: bool = False,
+        skip_connection: bool = False,
+        use_pope: bool = False,
+        sage_attention: bool = False,
+        **unknown: Never,
+    ) -> None:
+        refuse_unknown(unknown, list(signature(MelBandRoformer).parameters)[:-1], "MelBandRoformer")
+        super().__init__(
+            dim,
+            depth=depth,
+            stereo=stereo,
+            num_stems=num_stems,
+            time_transformer_depth=time_transformer_depth,
+            freq_transformer_depth=freq_transformer_depth,
+            linear_transformer_depth=linear_transformer_depth,
+            num_bands=num_bands,
+            sample_rate=sample_rate,
+            dim_head=dim_head,
+            heads=heads,
+            attn_dropout=attn_dropout,
+            ff_dropout=ff_dropout,
+            flash_attn=flash_attn,
+            sage_attention=sage_attention,
+            use_pope=use_pope,
+            norm_output=True,
+            final_norm=False,
+            skip_connection=skip_connection,
+            dim_freqs_in=None if dim_freqs_in == 1025 else dim_freqs_in,
+            stft_n_fft=stft_n_fft,
+            stft_hop_length=stft_hop_length,
+            stft_win_length=stft_win_length,
+            stft_normalized=stft_normalized,
+            stft_window_fn=stft_window_fn,
+            zero_dc=zero_dc,
+            mask_estimator_depth=hidden_layers("mel", mask_estimator_depth),
+            mlp_expansion_factor=mlp_expansion_factor,
+            multi_stft_resolution_loss_weight=multi_stft_resolution_loss_weight,
+            multi_stft_resolutions_window_sizes=multi_stft_resolutions_window_sizes,
+            multi_stft_hop_size=multi_stft_hop_size,
+            multi_stft_normalized=multi_stft_normalized,
+            multi_stft_window_fn=multi_stft_window_fn,
+            match_input_audio_length=match_input_audio_length,
+            use_torch_checkpoint=use_torch_checkpoint,
+        )
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - the overloads are the base class's
+        self,
+        raw_audio: Float[Tensor, "batch time"] | Float[Tensor, "batch channel time"],
+        target: Float[Tensor, "batch *stem_and_channel longer"] | None = None,
+        active_stem_ids: Sequence[int] | None = None,
+        *,
+        return_loss_breakdown: bool = False,
+    ) -> Float[Tensor, "batch *active channel hops"] | Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
+        """As :meth:`BandSplitRotator.forward`, without the stem axis where there is one stem."""
+        result = super().forward(
+            raw_audio,
+            cast("Tensor", target),
+            active_stem_ids,
+            return_loss_breakdown=return_loss_breakdown,
+        )
+        if target is None and isinstance(result, Tensor) and result.shape[1] == 1:
+            return result.squeeze(1)
+        return result
