@@ -2,15 +2,15 @@
 
 import math
 import operator
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 def whole_number(name: str, value: SupportsIndex, at_least: int) -> int:
     """The value as an int; a fraction, a Boolean or a value below ``at_least`` is an error that names the argument."""
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, not the Boolean {value}.")
     try:
         number = operator.index(value)
@@ -23,7 +23,7 @@ def whole_number(name: str, value: SupportsIndex, at_least: int) -> int:
 
 def positive_hertz(name: str, value: SupportsFloat) -> float:
     """The value as a float; what is not a finite number above 0 is an error that names the argument."""
-    if isinstance(value, bool | np.bool_ | str | bytes):
+    if isinstance(value, bool | str | bytes):
         raise TypeError(f"{name} must be a number of Hz, not {value!r} ({type(value).__name__}).")
     try:
         number = float(value)
@@ -44,11 +44,19 @@ def fft_size(n_fft: SupportsIndex) -> int:
 
 def bin_frequencies(n_fft: int, sample_rate: float) -> NDArray[np.float64]:
     """Frequencies in Hz of the ``n_fft // 2 + 1`` bins."""
-    return np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    return np.arange(n_fft // 2 + 1, dtype=np.float64) * (sample_rate / n_fft)
+
+
+def regular_array(what: str, values: ArrayLike) -> NDArray[Any]:
+    """The values as an array; sequences of unequal length are an error that says so."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{what} must have rows of equal length. numpy says: {error}") from error
 
 
 def listing(kind: str, indices: NDArray[np.intp]) -> str:
-    """Name ascending indices as a person would: ``band 3``, ``bins 0, 7 to 9 and 12``; at most six groups are spelled out."""
+    """Name ascending indices as a person would, ``band 3`` or ``bins 0, 7 to 9 and 12``; six groups at most."""
     first_of_run = np.flatnonzero(np.diff(indices, prepend=-2) > 1)
     groups: list[str] = []
     for run in np.split(indices, first_of_run[1:]):

@@ -17,7 +17,7 @@ DEFAULT_FREQS_PER_BANDS: Final[tuple[int, ...]] = (
     128,
     129,
 )
-"""Widths in bins of BS-RoFormer's 62 bands :cite:p:`lu2023bsroformer`, as upstream's code has them; 1025 bins in all."""
+"""Widths in bins of BS-RoFormer's 62 bands :cite:p:`lu2023bsroformer`, as upstream has them; 1025 bins in all."""
 
 
 def contiguous_layout(

@@ -8,7 +8,7 @@ from typing import Any, Self, SupportsFloat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hfbs_filterbanks._checks import bin_frequencies, positive_hertz
+from hfbs_filterbanks._checks import bin_frequencies, positive_hertz, regular_array
 from hfbs_filterbanks._json import decode_layout, encode_layout
 from hfbs_filterbanks._membership import membership_matrix
 
@@ -147,10 +147,10 @@ class BandLayout:
         common = np.result_type(*values)
         dtype = common if np.issubdtype(common, np.inexact) else np.dtype(np.float64)
         spectrum = np.zeros((*leading, self.num_bins), np.result_type(dtype, np.float32))
-        seen = np.zeros(self.num_bins, dtype=np.intp)
+        seen = np.zeros(self.num_bins, np.float32)
         for band, bins in zip(values, self._bins_of_bands, strict=True):
             seen[bins] += 1
-            spectrum[..., bins] += (band - spectrum[..., bins]) / seen[bins].astype(spectrum.real.dtype)
+            spectrum[..., bins] += (band - spectrum[..., bins]) / seen[bins]
         return spectrum.astype(dtype, copy=False)
 
     def to_json(self) -> str:
@@ -163,7 +163,7 @@ class BandLayout:
 
         Raises:
             TypeError: ``text`` is not a string.
-            ValueError: It is not JSON, not a band layout, of a version this package does not know, or an invalid layout.
+            ValueError: It is not JSON, not a band layout, of an unknown version, or an invalid layout.
         """
         return cls(decode_layout(text))
 
@@ -193,7 +193,7 @@ def _read_only(array: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _numbers(what: str, values: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(values)
+    array = regular_array(what, values)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"{what} must hold real or complex numbers, but it is of dtype {array.dtype}.")
     return array

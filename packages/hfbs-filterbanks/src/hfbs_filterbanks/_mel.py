@@ -1,7 +1,6 @@
 """Mel-spaced bands through librosa, as Mel-Band RoFormer has them."""
 
 import warnings
-from functools import partial
 from typing import Any, SupportsFloat, SupportsIndex, cast
 
 import numpy as np
@@ -37,46 +36,37 @@ def mel_layout(num_bands: SupportsIndex, *, sample_rate: SupportsFloat, n_fft: S
     return static_mel_layout(bands, rate, size) or librosa_mel_layout(bands, rate, size)
 
 
-def librosa_mel_layout(num_bands: int, sample_rate: float, n_fft: int, **keywords: Any) -> BandLayout:
-    """The layout of :func:`mel_layout`, always computed, with further keywords of ``librosa.filters.mel``."""
+def librosa_mel_layout(
+    num_bands: int, sample_rate: float, n_fft: int, *, htk: bool = False, norm: Any = "slaney"
+) -> BandLayout:
+    """The layout of :func:`mel_layout`, always computed; ``htk`` and ``norm`` are those of ``librosa.filters.mel``."""
     librosa = import_extra("librosa", "librosa", extra="mel", purpose="A mel layout of these parameters")
     with warnings.catch_warnings():
         # The error below says what librosa warns of, and which bands they are.
         warnings.filterwarnings("ignore", message="Empty filters detected")
         weights = cast(
-            "NDArray[np.float32]", librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=num_bands, **keywords)
+            "NDArray[np.float32]",
+            librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=num_bands, htk=htk, norm=norm),
         )
     matrix = weights > 0
     matrix[0, 0] = matrix[-1, -1] = True
 
-    uncovered_bins = np.flatnonzero(~matrix.any(axis=0))
-    if len(uncovered_bins):
-        raise ValueError(
-            f"Every bin must be in at least one band, but with {keywords} {listing('bin', uncovered_bins)} of "
-            f"{matrix.shape[1]} lie{'s' if len(uncovered_bins) == 1 else ''} in none. "
-            "Let the mel bands reach from 0 Hz to the Nyquist frequency: leave fmin and fmax out."
-        )
     empty_bands = np.flatnonzero(~matrix.any(axis=1))
     if len(empty_bands):
-        works = _largest_mel_count(librosa, num_bands, sample_rate, n_fft, keywords)
+        works = _largest_mel_count(librosa, num_bands, sample_rate, n_fft, htk)
         raise ValueError(
             f"n_fft {n_fft} at {sample_rate:g} Hz does not resolve {num_bands} mel bands: "
-            f"{listing('band', empty_bands)} would hold no bin. The largest count below that works is {works}; "
-            "use at most that, or a larger n_fft."
+            f"{listing('band', empty_bands)} would hold no bin. The largest count below {num_bands} that works is "
+            f"{works}; use that, or a larger n_fft."
         )
     return BandLayout(matrix)
 
 
-def _largest_mel_count(
-    librosa: Any, num_bands: int, sample_rate: float, n_fft: int, keywords: dict[str, Any]
-) -> int | None:
-    fmin, htk = keywords.get("fmin", 0.0), keywords.get("htk", False)
-    fmax = keywords.get("fmax") or sample_rate / 2
+def _largest_mel_count(librosa: Any, num_bands: int, sample_rate: float, n_fft: int, htk: bool) -> int:
     bins = cast("NDArray[np.float64]", librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft))
-    points_of = partial(librosa.mel_frequencies, fmin=fmin, fmax=fmax, htk=htk)
 
     def carries(count: int) -> bool:
-        points = cast("NDArray[np.float64]", points_of(count + 2))
+        points = cast("NDArray[np.float64]", librosa.mel_frequencies(count + 2, fmin=0, fmax=sample_rate / 2, htk=htk))
         first_above = np.searchsorted(bins, points[:-2], side="right")
         first_not_below = np.searchsorted(bins, points[2:], side="left")
         holds_a_bin = first_above < first_not_below

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hfbs_filterbanks._checks import listing
+from hfbs_filterbanks._checks import listing, regular_array
 
 
 def membership_matrix(matrix: ArrayLike) -> NDArray[np.bool_]:
@@ -21,13 +21,7 @@ def membership_matrix(matrix: ArrayLike) -> NDArray[np.bool_]:
         ValueError: The shape is not (bands >= 1, bins >= 2), a value is neither 0 nor 1, a band is empty, or a bin is
             in no band.
     """
-    try:
-        values = np.asarray(matrix)
-    except ValueError as error:
-        raise ValueError(
-            "A band-membership matrix must have rows of equal length, one row per band and one column per bin; "
-            f"numpy says: {error}"
-        ) from error
+    values = regular_array("A band-membership matrix", matrix)
     _check_shape(values)
     boolean = _as_boolean(values)
 

@@ -3,7 +3,6 @@
 Each table gives a band as (start, stop), the stop excluded.
 """
 
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -55,7 +54,6 @@ _MEL = {
 }
 
 
-@cache
 def static_mel_layout(num_bands: int, sample_rate: float, n_fft: int) -> BandLayout | None:
     """The mel layout of these parameters where there is a table of it, else None."""
     table = _MEL.get((num_bands, sample_rate, n_fft))
@@ -63,10 +61,10 @@ def static_mel_layout(num_bands: int, sample_rate: float, n_fft: int) -> BandLay
 
 
 mask_filter_bank_bs_roformer_default: Final[NDArray[np.bool_]] = BandLayout(matrix_from_boundaries(_BS_62, 1025)).matrix
-"""BS-RoFormer's 62 bands :cite:p:`lu2023bsroformer`, of shape (62, 1025), read-only: that of ``contiguous_layout()``."""
+"""BS-RoFormer's 62 bands :cite:p:`lu2023bsroformer`, of shape (62, 1025), read-only; from ``contiguous_layout()``."""
 
 mask_filter_bank_mel_band_default: Final[NDArray[np.bool_]] = BandLayout(
     matrix_from_boundaries(_MEL_60_44100_2048, 1025)
 ).matrix
-"""Mel-Band RoFormer's 60 bands :cite:p:`wang2024melroformer` at 44.1 kHz, of shape (60, 1025), read-only: that of
+"""Mel-Band RoFormer's 60 bands :cite:p:`wang2024melroformer` at 44.1 kHz, of shape (60, 1025), read-only; from
 ``mel_layout(60, sample_rate=44100, n_fft=2048)``."""
