@@ -78,10 +78,11 @@ def test_no_registry_makes_a_difference_to_the_committed_lock(host: str, folder:
 
 
 def test_cleaning_keeps_versions_names_and_hashes():
+    registry = "https://example.org"
     lock = (
         'requires-python = ">=3.12"\n[[package]]\nname = "soxr"\nversion = "1.1.0"\n'
-        'source = { registry = "https://example.org/simple" }\n'
-        'sdist = { url = "https://example.org/packages/a/soxr-1.1.0.tar.gz", hash = "sha256:ab", size = 5, '
+        f'source = {{ registry = "{registry}/simple" }}\n'
+        f'sdist = {{ url = "{registry}/packages/a/soxr-1.1.0.tar.gz", hash = "sha256:ab", size = 5, '
         'upload-time = "2026-01-01T00:00:00Z" }\n'
     )
     assert clean(lock) == (
