@@ -1,11 +1,15 @@
 """One separator for BS-RoFormer, Mel-Band RoFormer and any other layout of frequency bands.
 
-The data's way through :class:`BandSplitRotator`: waveform → STFT → gather the bins of each band → :class:`BandSplit` → attention
-along time and bands, layer by layer → :class:`MaskEstimator` per stem → average where bands overlap → complex mask × STFT →
-inverse STFT → stems. :func:`load_checkpoint` builds it from a published checkpoint.
+The data's way through :class:`BandSplitRotator`: waveform → STFT → gather the bins of each band → :class:`BandSplit` →
+attention along time and bands, layer by layer → :class:`MaskEstimator` per stem → average where bands overlap → complex
+mask × STFT → inverse STFT → stems. :func:`load_checkpoint` builds it from a published checkpoint.
 """
 
 from ._band_split import BandSplit as BandSplit
+from ._checkpoint import Checkpoint as Checkpoint
+from ._checkpoint import load_checkpoint as load_checkpoint
+from ._errors import CheckpointError as CheckpointError
+from ._errors import ConfigError as ConfigError
 from ._loss import ParametersComputeLoss as ParametersComputeLoss
 from ._loss import lossComputation as lossComputation
 from ._mask import MLP as MLP

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from einops import rearrange
-from hfbs_attention import Transformer
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from hfbs_attention import Transformer
 
 
 class AxisValues(NamedTuple):
@@ -17,7 +18,8 @@ class AxisValues(NamedTuple):
 
 
 class AxialLayer(nn.ModuleList):
-    """Transformers along time and along the bands :cite:p:`lu2023bsroformer`, optionally after a linear one over both at once.
+    """Transformers along time and along the bands :cite:p:`lu2023bsroformer`, optionally after a linear one over both
+    at once.
 
     A list, so that keys are ``0.…``, ``1.…`` (and ``2.…``) as upstream's.
 

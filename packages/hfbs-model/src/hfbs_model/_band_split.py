@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from hfbs_attention import RMSNorm
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from hfbs_attention import RMSNorm
 
 
 class BandSplit(nn.Module):

@@ -2,13 +2,15 @@
 
 import torch
 from einops import rearrange
-from hfbs_filterbanks import BandLayout
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from hfbs_filterbanks import BandLayout
+
 
 class BandGather(nn.Module):
-    """Collects the bins of each band, and averages per bin what its bands say, as Mel-RoFormer does :cite:p:`wang2024melroformer`.
+    """Collects the bins of each band, and averages per bin what its bands say, as Mel-RoFormer does
+    :cite:p:`wang2024melroformer`.
 
     Args:
         layout: Bands over the model's bins.

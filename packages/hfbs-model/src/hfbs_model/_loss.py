@@ -60,7 +60,7 @@ def lossComputation(
     *,
     return_loss_breakdown: Literal[True],
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...
-def lossComputation(  # noqa: N802 - the name that the predecessor gives it
+def lossComputation(
     recon_audio: Float[Tensor, "batch active channel time"],
     target: Float[Tensor, "batch stem channel longer"],
     stem_ids: Sequence[int],
@@ -68,10 +68,11 @@ def lossComputation(  # noqa: N802 - the name that the predecessor gives it
     *,
     return_loss_breakdown: bool = False,
 ) -> Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
-    r"""Mean absolute error of the waveform plus that of its complex spectra, summed over resolutions :cite:p:`lu2023bsroformer`.
+    r"""Mean absolute error of the waveform plus that of its complex spectra, summed over resolutions
+    :cite:p:`lu2023bsroformer`.
 
-    :math:`\overline{|\hat{x} - x|} + \lambda \sum_w \overline{|\mathrm{STFT}_w \hat{x} - \mathrm{STFT}_w x|}`, as MSST has it. Audio too
-    short for a transform of the longest frame is lengthened by silence.
+    :math:`\overline{|\hat{x} - x|} + \lambda \sum_w \overline{|\mathrm{STFT}_w \hat{x} - \mathrm{STFT}_w x|}`, as MSST
+    has it. Audio too short for a transform of the longest frame is lengthened by silence.
 
     Args:
         recon_audio: Estimates of the active stems, (batch, active stem, channel, time).

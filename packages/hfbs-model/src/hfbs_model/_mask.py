@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def MLP(  # noqa: N802 - the name that upstream and predecessor give it
+def MLP(
     dim_in: int,
     dim_out: int,
     dim_hidden: int | None = None,
@@ -32,7 +32,8 @@ def MLP(  # noqa: N802 - the name that upstream and predecessor give it
 
 
 class MaskEstimator(nn.Module):
-    """One small network per band that says what to multiply its bins by, gated :cite:p:`dauphin2017glu,lu2023bsroformer`.
+    """One small network per band that says what to multiply its bins by, gated
+    :cite:p:`dauphin2017glu,lu2023bsroformer`.
 
     Args:
         dim: Features of a token.

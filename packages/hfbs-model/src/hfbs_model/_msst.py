@@ -9,13 +9,18 @@ type Family = Literal["bs", "mel"]
 MEL_DEFAULTS: Mapping[str, object] = {"num_bands": 60, "sample_rate": 44100, "attn_dropout": 0.1, "ff_dropout": 0.1}
 
 
+def least_depth(family: Family) -> int:
+    """The ``mask_estimator_depth`` of MSST's file of that family that means no hidden layer."""
+    return 1 if family == "bs" else 0
+
+
 def hidden_layers(family: Family, mask_estimator_depth: int) -> int:
     """Hidden layers of the mask estimators that a ``mask_estimator_depth`` of MSST's file of that family means.
 
     Raises:
         ValueError: A depth that gives no network.
     """
-    least = 1 if family == "bs" else 0
+    least = least_depth(family)
     if mask_estimator_depth < least:
         raise ValueError(f"mask_estimator_depth of a {family} model is at least {least}, got {mask_estimator_depth}")
     return mask_estimator_depth - least

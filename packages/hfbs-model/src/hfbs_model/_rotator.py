@@ -7,14 +7,15 @@ from typing import Literal, Never, cast, overload
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from hfbs_attention import ParametersTransformer, RMSNorm, Transformer, ValueMix
-from hfbs_filterbanks import BandLayout
 from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
+
+from hfbs_attention import ParametersTransformer, RMSNorm, Transformer, ValueMix
+from hfbs_filterbanks import BandLayout
 
 from ._audio import checked_audio, checked_stems, checked_target
 from ._axial import AxialLayer, AxisValues
@@ -29,11 +30,11 @@ from ._stft import ParametersSTFT, WindowFunction, istft, stft
 class BandSplitRotator(nn.Module):
     """Separates a mixture into stems by masks over bands of its spectrum.
 
-    BS-RoFormer :cite:p:`lu2023bsroformer`, Mel-Band RoFormer :cite:p:`wang2024melroformer` and any other layout of bands are this one
-    model; they differ in the band-membership matrix. State-dict keys are upstream's.
+    BS-RoFormer :cite:p:`lu2023bsroformer`, Mel-Band RoFormer :cite:p:`wang2024melroformer` and any other layout of
+    bands are this one model; they differ in the band-membership matrix. State-dict keys are upstream's.
 
-    The bands are given in one of three ways: ``freqs_per_bands``, ``num_bands`` with ``sample_rate``, or ``mask_filter_bank``. With
-    none of them, they are BS-RoFormer's 62.
+    The bands are given in one of three ways: ``freqs_per_bands``, ``num_bands`` with ``sample_rate``, or
+    ``mask_filter_bank``. With none of them, they are BS-RoFormer's 62.
 
     Args:
         dim: Features of a token.
@@ -47,7 +48,8 @@ class BandSplitRotator(nn.Module):
         num_bands: Number of mel bands; needs ``sample_rate``.
         sample_rate: Samples a second, from which mel bands are computed; needs ``num_bands``.
         mask_filter_bank: Boolean matrix (bands × bins) or a :class:`~hfbs_filterbanks.BandLayout`; bands may overlap.
-        freq_range: First bin and the one after the last that the model sees and passes on; −1 stands for the end of the spectrum.
+        freq_range: First bin and the one after the last that the model sees and passes on; −1 stands for the end of the
+            spectrum.
         dim_head: Features of an attention head.
         heads: Attention heads.
         attn_dropout: Share of attention weights dropped in training.
@@ -57,10 +59,13 @@ class BandSplitRotator(nn.Module):
         sage_attention: SageAttention's kernels, for inference on CUDA in half precision.
         scale: Factor of the query-key products; None means 1/√dim_head.
         use_pope: Positions by PoPE :cite:p:`gopalakrishnan2025pope` instead of RoPE :cite:p:`su2021roformer`.
-        use_value_residual_learning: Mix the first layer's attention values into those of later layers :cite:p:`zhou2024valueresidual`.
+        use_value_residual_learning: Mix the first layer's attention values into those of later layers
+            :cite:p:`zhou2024valueresidual`.
         learned_value_residual_mix: Whether that mix is learned (None, True) or half and half (False).
-        norm_output: Normalise the output of every transformer. None means: where bands overlap, as Mel-Band RoFormer does.
-        final_norm: Normalise the tokens once after the trunk. None means: where bands do not overlap, as BS-RoFormer does.
+        norm_output: Normalise the output of every transformer. None means: where bands overlap, as Mel-Band RoFormer
+            does.
+        final_norm: Normalise the tokens once after the trunk. None means: where bands do not overlap, as BS-RoFormer
+            does.
         skip_connection: Add the outputs of all earlier layers to the input of each layer. Weights do not tell it.
         dim_freqs_in: Number of bins; only checked against ``stft_n_fft``.
         stft_n_fft: See :class:`ParametersSTFT`, as for the four below.
@@ -69,14 +74,16 @@ class BandSplitRotator(nn.Module):
         stft_normalized: Weights do not tell it.
         stft_window_fn: None means the periodic Hann window.
         zero_dc: Set the lowest bin of every stem to zero, as MSST does since September 2025. Weights do not tell it.
-        mask_estimator_depth: Hidden layers of the mask estimators. Upstream's YAML files count differently; see the compat classes.
+        mask_estimator_depth: Hidden layers of the mask estimators. Upstream's YAML files count differently; see the
+            compat classes.
         mlp_expansion_factor: Hidden features of the mask estimators as a multiple of ``dim``.
         multi_stft_resolution_loss_weight: See :class:`ParametersComputeLoss`, as for the four below.
         multi_stft_resolutions_window_sizes: Window lengths in samples.
         multi_stft_hop_size: Distance between frames in samples.
         multi_stft_normalized: Divide the loss's spectra by √n_fft.
         multi_stft_window_fn: Builds the loss's windows.
-        match_input_audio_length: Give as many samples as the input has; else whole hops only, as Mel-Band RoFormer does in MSST.
+        match_input_audio_length: Give as many samples as the input has; else whole hops only, as Mel-Band RoFormer does
+            in MSST.
         use_torch_checkpoint: In training, compute activations again in the backward pass instead of keeping them.
 
     Raises:
@@ -139,7 +146,8 @@ class BandSplitRotator(nn.Module):
                 raise ValueError(f"{name} is at least 1, got {size}")
         if not use_pope and (dim_head < 4 or dim_head % 2):
             raise ValueError(
-                f"dim_head is even and at least 4, since RoPE turns pairs of features, got {dim_head}; or set use_pope=True"
+                f"dim_head is even and at least 4, since RoPE turns pairs of features, got {dim_head}; "
+                "or set use_pope=True"
             )
         if linear_transformer_depth < 0:
             raise ValueError(f"linear_transformer_depth is at least 0, got {linear_transformer_depth}")
@@ -275,10 +283,10 @@ class BandSplitRotator(nn.Module):
         """Separate audio, or compute the loss against the true stems.
 
         Args:
-            raw_audio: Mixture in [−1, 1] or any other finite range, (batch, time) for one channel or (batch, channel, time),
-                from one sample up.
-            target: True stems, (batch, stem, channel, time); the stem axis may be missing for one stem, the channel axis for one
-                channel. All stems, also where only some are active.
+            raw_audio: Mixture in [−1, 1] or any other finite range, (batch, time) for one channel or (batch, channel,
+                time), from one sample up.
+            target: True stems, (batch, stem, channel, time); the stem axis may be missing for one stem, the channel
+                axis for one channel. All stems, also where only some are active.
             active_stem_ids: Stems to compute, in the order wanted; None means all.
             return_loss_breakdown: Return the loss's two terms as well; needs ``target``.
 

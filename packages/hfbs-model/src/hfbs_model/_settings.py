@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from numpy.typing import ArrayLike
+
 from hfbs_attention import ValueMix
 from hfbs_filterbanks import DEFAULT_FREQS_PER_BANDS, BandLayout, contiguous_layout, mel_layout
-from numpy.typing import ArrayLike
 
 
 def resolve_layout(
@@ -23,7 +24,8 @@ def resolve_layout(
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1 and given != list(mel):
         raise ValueError(
-            f"the bands are given by one of freqs_per_bands, mask_filter_bank, or num_bands with sample_rate; got {', '.join(given)}"
+            "the bands are given by one of freqs_per_bands, mask_filter_bank, or num_bands with sample_rate; "
+            f"got {', '.join(given)}"
         )
     if len(given) == 1 and given[0] in mel:
         missing = next(name for name in mel if name != given[0])
@@ -34,7 +36,8 @@ def resolve_layout(
     if num_bands is not None and sample_rate is not None:
         if freq_range is not None:
             raise ValueError(
-                "freq_range cuts bins that mel bands of the whole spectrum hold; give the bands of the range by mask_filter_bank"
+                "freq_range cuts bins that mel bands of the whole spectrum hold; "
+                "give the bands of the range by mask_filter_bank"
             )
         return mel_layout(num_bands, sample_rate=sample_rate, n_fft=2 * (num_bins - 1))
     if mask_filter_bank is not None:
@@ -43,8 +46,8 @@ def resolve_layout(
         layout = contiguous_layout(DEFAULT_FREQS_PER_BANDS if freqs_per_bands is None else freqs_per_bands)
     if layout.num_bins != num_bins:
         raise ValueError(
-            f"the bands must hold the {num_bins} bins that stft_n_fft (and freq_range) give, got bands over {layout.num_bins} bins; "
-            f"a layout of {layout.num_bins} bins fits stft_n_fft={layout.n_fft}"
+            f"the bands must hold the {num_bins} bins that stft_n_fft (and freq_range) give, "
+            f"got bands over {layout.num_bins} bins; a layout of {layout.num_bins} bins fits stft_n_fft={layout.n_fft}"
         )
     return layout
 
@@ -63,7 +66,8 @@ def resolve_value_mix(use_value_residual_learning: bool, learned_value_residual_
     if not use_value_residual_learning:
         if learned_value_residual_mix is not None:
             raise ValueError(
-                f"learned_value_residual_mix={learned_value_residual_mix} needs use_value_residual_learning=True; set it, or leave both out"
+                f"learned_value_residual_mix={learned_value_residual_mix} needs use_value_residual_learning=True; "
+                "set it, or leave both out"
             )
         return None
     return "fixed" if learned_value_residual_mix is False else "learned"

@@ -71,8 +71,8 @@ class ParametersSTFT:
 def stft(audio: Float[Tensor, "*batch time"], settings: ParametersSTFT) -> Complex[Tensor, "*batch bin frame"]:
     """Spectrum of frames centred on every ``hop_length``-th sample, in at least float32 whatever autocast says.
 
-    The ends are mirrored, as upstream has them. Audio too short to be mirrored, or whose last samples the last frame would
-    hardly reach, is first lengthened by silence; upstream cannot transform the former at all.
+    The ends are mirrored, as upstream has them. Audio too short to be mirrored, or whose last samples the last frame
+    would hardly reach, is first lengthened by silence; upstream cannot transform the former at all.
     """
     audio = audio.to(torch.promote_types(audio.dtype, torch.float32))
     with torch.autocast(audio.device.type, enabled=False):
@@ -92,7 +92,7 @@ def stft(audio: Float[Tensor, "*batch time"], settings: ParametersSTFT) -> Compl
 def istft(
     spectrum: Complex[Tensor, "*batch bin frame"], settings: ParametersSTFT, length: int
 ) -> Float[Tensor, "*batch time"]:
-    """Audio of ``length`` samples whose spectrum comes nearest, by windowed overlap-add; the inverse of :func:`stft`."""
+    """Audio of ``length`` samples whose spectrum comes nearest, by overlap-add; the inverse of :func:`stft`."""
     if length == 0:
         return spectrum.real.new_zeros(*spectrum.shape[:-2], 0)
     with torch.autocast(spectrum.device.type, enabled=False):

@@ -5,6 +5,7 @@ from inspect import signature
 from typing import Never
 
 import torch
+
 from hfbs_filterbanks import DEFAULT_FREQS_PER_BANDS
 
 from ._msst import hidden_layers
@@ -16,9 +17,9 @@ from ._stft import WindowFunction
 class BSRoformer(BandSplitRotator):
     """BS-RoFormer :cite:p:`lu2023bsroformer` under MSST's keywords, for code and YAML files written for it.
 
-    What differs from :class:`~hfbs_model.BandSplitRotator`: ``mask_estimator_depth`` counts the linear layers, so 2 means one hidden
-    layer. What differs from MSST's class: audio too short to be mirrored is separated too; an unknown keyword is named with the
-    nearest known one; a ``dim_freqs_in`` other than the default is checked, not ignored.
+    What differs from :class:`~hfbs_model.BandSplitRotator`: ``mask_estimator_depth`` counts the linear layers, so 2
+    means one hidden layer. What differs from MSST's class: audio too short to be mirrored is separated too; an unknown
+    keyword is named with the nearest known one; a ``dim_freqs_in`` other than the default is checked, not ignored.
     """
 
     def __init__(
