@@ -1,7 +1,8 @@
 """Attention blocks of band-split rotary transformers, usable without the rest of the workspace.
 
-The data's way through :class:`Transformer`: :class:`RMSNorm` → :class:`Attention` (RoPE or PoPE → :class:`Attend` → gates)
-→ :class:`RMSNorm` → :class:`FeedForward`, layer by layer. :class:`LinearAttention` may take the place of :class:`Attention`.
+The data's way through :class:`Transformer`: :class:`RMSNorm` → :class:`Attention` (RoPE or PoPE → :class:`Attend` →
+gates) → :class:`RMSNorm` → :class:`FeedForward`, layer by layer. :class:`LinearAttention` may take the place of
+:class:`Attention`.
 """
 
 from ._attend import Attend as Attend

@@ -19,8 +19,9 @@ class Attend(nn.Module):
     Args:
         attn_dropout: Share of attention weights dropped in training, in [0, 1).
         scale: Factor of the products; None means 1/√(features of a query).
-        flash: True runs PyTorch's fused kernels :cite:p:`dao2022flashattention`, False the explicit path, which is the reference.
-        sage_attention: Run SageAttention's quantised kernels instead (CUDA, half precision, no dropout).
+        flash: True runs PyTorch's fused kernels :cite:p:`dao2022flashattention`, False the explicit path, which is the
+            reference.
+        sage_attention: Run SageAttention's quantised kernels instead (CUDA, half precision, no dropout, no gradients).
         backends: Which of PyTorch's kernels may be chosen; None leaves the choice to PyTorch.
 
     Raises:
@@ -58,6 +59,11 @@ class Attend(nn.Module):
         k: Float[Tensor, "batch head key features"],
         v: Float[Tensor, "batch head key values"],
     ) -> Float[Tensor, "batch head query values"]:
+        """Return one average of the values per query, (batch, head, query, values).
+
+        Raises:
+            ValueError: SageAttention was asked for and cannot compute this, or would lose its gradients.
+        """
         if self.sage is not None:
             return self._by_sage(self.sage, q, k, v)
         if not self.flash:
@@ -80,6 +86,10 @@ class Attend(nn.Module):
                 f"SageAttention runs on CUDA in float16 or bfloat16, got {q.dtype} on {q.device.type}; "
                 "move and cast the model, run it under torch.autocast, or set sage_attention=False"
             )
+        if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+            raise ValueError(
+                "SageAttention has no backward pass; run the model under torch.no_grad(), or set sage_attention=False"
+            )
         return kernel(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=self.scale)
 
 
@@ -87,6 +97,8 @@ def _sage_kernel() -> Callable[..., Tensor]:
     try:
         return cast("Callable[..., Tensor]", import_module("sageattention").sageattn)
     except ModuleNotFoundError as missing:
+        if missing.name != "sageattention":
+            raise
         raise ImportError(
             "sage_attention=True needs the package SageAttention, which is not installed: "
             "pip install sageattention, or set sage_attention=False"

@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from ._attend import Attend
 from ._norm import RMSNorm, l2_normalize
+from ._sizes import check_sizes
 
 
 class LinearAttention(nn.Module):
     """Cross-covariance attention of XCiT :cite:p:`elnouby2021xcit`, as lucidrains' band-split models have it.
 
-    Queries and keys are normalised over the sequence, the products scaled by ``scale`` and by the exponential of a learned
-    temperature per head. It has no gates and sees no positions.
+    Queries and keys are normalised over the sequence, the products scaled by ``scale`` and by the exponential of a
+    learned temperature per head. It has no gates and sees no positions.
 
     Args:
         dim: Features of the input and the output.
@@ -22,6 +23,9 @@ class LinearAttention(nn.Module):
         scale: Factor of the query-key products.
         attn_dropout: Share of attention weights dropped in training, in [0, 1).
         flash: See :class:`Attend`.
+
+    Raises:
+        ValueError: Sizes below one, or a dropout outside [0, 1).
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class LinearAttention(nn.Module):
         flash: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes(dim=dim, dim_head=dim_head, heads=heads)
         dim_inner = dim_head * heads
         self.norm = RMSNorm(dim)
         self.to_qkv = nn.Sequential(

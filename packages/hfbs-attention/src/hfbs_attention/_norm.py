@@ -9,7 +9,8 @@ from torch import Tensor, nn
 def l2_normalize(x: Float[Tensor, "... features"]) -> Float[Tensor, "... features"]:
     """Divide by the Euclidean norm of the last axis, which is taken as at least 1e-12.
 
-    The norm is computed in float32 where ``x`` is in half precision: 1e-12 is zero in float16, and silence would become NaN.
+    The norm is computed in float32 where ``x`` is in half precision: 1e-12 is zero in float16, and silence would become
+    NaN.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     return F.normalize(x.to(wide), dim=-1).to(x.dtype)
@@ -18,11 +19,15 @@ def l2_normalize(x: Float[Tensor, "... features"]) -> Float[Tensor, "... feature
 class RMSNorm(nn.Module):
     r"""Scale each vector to norm :math:`\sqrt{d}`, then each feature by a learned gain :cite:p:`zhang2019rmsnorm`.
 
-    This is :math:`x / \max(\lVert x \rVert_2, 10^{-12}) \cdot \sqrt{d} \cdot \gamma`. :class:`torch.nn.RMSNorm` adds its epsilon
-    below the root instead and differs by up to 70 % in quiet bands, so it does not reproduce published weights.
+    This is :math:`x / \max(\lVert x \rVert_2, 10^{-12}) \cdot \sqrt{d} \cdot \gamma`. :class:`torch.nn.RMSNorm` adds
+    its epsilon below the root instead and differs by up to 70 % in quiet bands, so it does not reproduce published
+    weights.
 
     Args:
         dim: Number of features :math:`d` of the last axis.
+
+    Raises:
+        ValueError: The input's last axis has another number of features.
     """
 
     def __init__(self, dim: int) -> None:
@@ -31,4 +36,9 @@ class RMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... dim"]:
+        """Return ``x`` normalised, (…, dim), in the precision of ``x``."""
+        if x.shape[-1] != self.gamma.numel():
+            raise ValueError(
+                f"the last axis has dim={self.gamma.numel()} features, got {x.shape[-1]} in {tuple(x.shape)}"
+            )
         return l2_normalize(x) * (self.scale * self.gamma).to(x.dtype)

@@ -1,8 +1,9 @@
-"""Positions of a sequence given to queries and keys: RoPE, which turns pairs of features, and PoPE, which turns magnitudes.
+"""Positions of a sequence given to queries and keys: RoPE, which turns pairs of features, and PoPE, which turns
+magnitudes.
 
-The embedding modules of rotary-embedding-torch and PoPE-pytorch hold the parameters, under the keys that checkpoints have.
-The angles are computed here, in float32 whatever the rest runs in: in half precision, positions beyond 2,048 are not even
-representable.
+The embedding modules of rotary-embedding-torch and PoPE-pytorch hold the parameters, under the keys that checkpoints
+have. The angles are computed here, in float32 whatever the rest runs in: in half precision, positions beyond 2,048 are
+not even representable.
 """
 
 import torch
@@ -14,8 +15,13 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor
 
 
+def frequencies_of(embed: RotaryEmbedding | PoPE) -> Float[Tensor, " frequency"]:
+    """The embedding's own tensor of angles in radians that one position more adds."""
+    return embed.freqs if isinstance(embed, RotaryEmbedding) else embed.get_buffer("inv_freqs")
+
+
 def positions_times(frequencies: Float[Tensor, " frequency"], length: int) -> Float[Tensor, "position frequency"]:
-    """Angles in radians of positions 0 to ``length - 1`` at each frequency (radians a position), in float32 or wider."""
+    """Angles in radians of positions 0 to ``length - 1`` at each frequency (radians a position), at least float32."""
     frequencies = frequencies.to(torch.promote_types(frequencies.dtype, torch.float32))
     positions = torch.arange(length, device=frequencies.device, dtype=frequencies.dtype)
     return torch.outer(positions, frequencies)
@@ -34,20 +40,26 @@ def rotate_pairs(
 def with_rotary(
     embed: RotaryEmbedding, q: Float[Tensor, "*batch position features"], k: Float[Tensor, "*batch position features"]
 ) -> tuple[Float[Tensor, "*batch position features"], Float[Tensor, "*batch position features"]]:
-    """Queries and keys turned by their positions, so that their product depends on the distance :cite:p:`su2021roformer`."""
-    angles = positions_times(embed.freqs, q.shape[-2])
+    """Queries and keys turned by position, so that products depend on the distance :cite:p:`su2021roformer`."""
+    angles = positions_times(frequencies_of(embed), q.shape[-2]) / embed.interpolate_factor
     return rotate_pairs(q, angles), rotate_pairs(k, angles)
+
+
+def clamp(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor, "*shape"]:
+    """Clamp as torch does, but with gradients at the bounds: offsets start at one, and without would never leave it."""
+    return torch.where((x >= low) & (x <= high), x, x.detach().clamp(low, high))
 
 
 def with_pope(
     embed: PoPE, q: Float[Tensor, "*batch position features"], k: Float[Tensor, "*batch position features"]
 ) -> tuple[Float[Tensor, "*batch position doubled"], Float[Tensor, "*batch position doubled"]]:
-    """Queries and keys as polar coordinates: softplus gives the radius, the position the angle :cite:p:`gopalakrishnan2025pope`.
+    """Queries and keys as polar coordinates: softplus gives the radius, the position the angle
+    :cite:p:`gopalakrishnan2025pope`.
 
     Each feature becomes two, so the result is twice as wide; the keys' angles have a learned offset in [−2π, 0].
     """
-    angles = positions_times(embed.get_buffer("inv_freqs"), q.shape[-2])
-    offset = rearrange(embed.bias.to(angles.dtype).clamp(-2.0 * torch.pi, 0.0), "head feature -> head 1 feature")
+    angles = positions_times(frequencies_of(embed), q.shape[-2])
+    offset = clamp(rearrange(embed.bias.to(angles.dtype), "head feature -> head 1 feature"), -2.0 * torch.pi, 0.0)
     return polar(q, angles), polar(k, angles + offset)
 
 

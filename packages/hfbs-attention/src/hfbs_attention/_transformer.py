@@ -17,7 +17,7 @@ from ._types import ParametersAttention, ValueMix
 
 
 class _Layer(nn.ModuleList):
-    """An attention and a feed-forward block with their residual sums; a list, so that keys are ``0.…`` and ``1.…`` as upstream's."""
+    """An attention and a feed-forward block with their residual sums; a list, for the keys ``0.…`` and ``1.…``."""
 
     def forward(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> tuple[Tensor, Tensor | None]:
         attention, feed_forward = cast("tuple[Attention | LinearAttention, FeedForward]", tuple(self))
@@ -35,7 +35,8 @@ class _Layer(nn.ModuleList):
 class Transformer(nn.Module):
     """A stack of pre-normalised attention and feed-forward layers over one axis :cite:p:`vaswani2017attention`.
 
-    Hyper-connections :cite:p:`zhu2024hyperconnections`, which replace the residual sums, are a research variant and not here.
+    Hyper-connections :cite:p:`zhu2024hyperconnections`, which replace the residual sums, are a research variant and not
+    here.
 
     Args:
         dim: Features of the input and the output.
@@ -86,7 +87,8 @@ class Transformer(nn.Module):
             rotary_embed is None and pope_embed is None and value_mix is None and not sage_attention
         ):
             raise ValueError(
-                "linear_attn=True takes no rotary_embed, pope_embed, value_mix or sage_attention; leave them at their defaults"
+                "linear_attn=True takes no rotary_embed, pope_embed, value_mix or sage_attention; "
+                "leave them at their defaults"
             )
         parameters = ParametersAttention(
             dim=dim,
@@ -134,8 +136,10 @@ class Transformer(nn.Module):
 
         Args:
             x: Sequences, (batch, position, dim).
-            value_residual: Values of the first layer of an earlier transformer; needed if and only if ``value_mix`` is set.
-            return_values: Return also the first layer's values, (batch, head, position, features); not with linear attention.
+            value_residual: Values of the first layer of an earlier transformer; needed if and only if ``value_mix`` is
+                set.
+            return_values: Return also the first layer's values, (batch, head, position, features); not with linear
+                attention.
 
         Returns:
             The sequences after all layers, or those and the values.

@@ -7,7 +7,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch.nn.attention import SDPBackend
 
 type ValueMix = Literal["fixed", "learned"] | None
-"""How an attention layer mixes the first layer's values into its own: half and half, by a learned gate, or not at all."""
+"""How an attention layer mixes the first layer's values into its own: by half, by a learned gate, or not at all."""
 
 
 class FlashAttentionConfig(NamedTuple):
