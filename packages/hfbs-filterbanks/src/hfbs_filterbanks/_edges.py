@@ -30,7 +30,7 @@ def edges_layout(edges_hz: ArrayLike, *, n_fft: SupportsIndex, sample_rate: Supp
             edge is not above its lower edge; a band holds no bin, or a bin is in no band (the message names them).
     """
     size, rate = fft_size(n_fft), positive_hertz("sample_rate", sample_rate)
-    lower, upper = _lower_and_upper(edges_hz)
+    lower, upper, side_by_side = _lower_and_upper(edges_hz)
     nyquist, last_bin = rate / 2, size // 2
     lower_in_bins, upper_in_bins = lower * (size / rate), upper * (size / rate)
     outside = np.flatnonzero(~((lower_in_bins >= 0) & (upper_in_bins <= last_bin + _ROUNDING)))
@@ -46,7 +46,11 @@ def edges_layout(edges_hz: ArrayLike, *, n_fft: SupportsIndex, sample_rate: Supp
             "Sort the edges, and leave out repeated ones."
         )
     starts, stops = np.ceil(lower_in_bins - _ROUNDING), np.ceil(upper_in_bins - _ROUNDING)
-    stops[upper_in_bins >= last_bin - _ROUNDING] = last_bin + 1
+    ends = upper_in_bins >= last_bin - _ROUNDING
+    if side_by_side:
+        # However close to the Nyquist frequency the last but one may end, the last bin is in one band only.
+        ends[:-1] = False
+    stops[ends] = last_bin + 1
     empty = np.flatnonzero(starts >= stops)
     if len(empty):
         raise ValueError(
@@ -66,15 +70,16 @@ def edges_layout(edges_hz: ArrayLike, *, n_fft: SupportsIndex, sample_rate: Supp
     return BandLayout(matrix)
 
 
-def _lower_and_upper(edges_hz: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _lower_and_upper(edges_hz: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    """Both edges of each band, and whether they were given as the boundaries of bands side by side."""
     edges = regular_array("Edges", edges_hz)
     if edges.dtype.kind not in "iuf":
         raise TypeError(f"Edges must be numbers of Hz, but they are of dtype {edges.dtype}.")
     edges = edges.astype(np.float64)
     if edges.ndim == 1 and len(edges) >= 2:
-        return edges[:-1], edges[1:]
+        return edges[:-1], edges[1:], True
     if edges.ndim == 2 and len(edges) >= 1 and edges.shape[1] == 2:
-        return edges[:, 0], edges[:, 1]
+        return edges[:, 0], edges[:, 1], False
     raise ValueError(
         "Edges have shape (bands + 1,), the boundaries of bands side by side, or (bands, 2), the lower and upper "
         f"edge of each, with at least one band; these have shape {edges.shape}."

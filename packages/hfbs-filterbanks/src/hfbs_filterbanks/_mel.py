@@ -16,10 +16,11 @@ from hfbs_filterbanks._static import static_mel_layout
 def mel_layout(num_bands: SupportsIndex, *, sample_rate: SupportsFloat, n_fft: SupportsIndex) -> BandLayout:
     """Overlapping bands spaced evenly on the mel scale, as in Mel-Band RoFormer :cite:p:`wang2024melroformer`.
 
-    Band b holds the bins where triangle b of ``librosa.filters.mel`` (Slaney's scale :cite:p:`slaney1998auditory`) is
-    above 0. As upstream has it, band 0 also holds bin 0 and the last band the last bin, which the triangles only
-    touch. A bin is in at most two bands. The layouts of 60 bands at 44.1 kHz (``n_fft`` 2048 and 4096) and at 48 kHz
-    (2048) come from tables; all others need librosa, the extra ``mel``.
+    Band b holds the bins where triangle b of ``librosa.filters.mel`` is above 0, on the mel scale
+    :cite:p:`stevens1937mel` by Slaney's formula :cite:p:`slaney1998auditory`. As upstream has it, band 0 also holds bin
+    0 and the last band the last bin, which the triangles only touch. A bin is in at most two bands. The layouts of 60
+    bands at 44.1 kHz (``n_fft`` 2048 and 4096) and at 48 kHz (2048) come from tables; all others need librosa, the
+    extra ``mel``.
 
     Args:
         num_bands: How many bands, at least 1.

@@ -51,6 +51,7 @@ def plot_layout(layout: BandLayout, *, sample_rate: SupportsFloat, ax: "Axes | N
 
 def _draw_bands(ax: Any, layout: BandLayout, bin_width: float, reach: NDArray[np.float64]) -> None:
     """Bars for the runs of bins that equally many bands share, count by count, so that each gets into the legend."""
+    collections = import_extra("matplotlib", "matplotlib.collections", extra="plot", purpose="plot_layout")
     ax.hlines(range(layout.num_bands), reach[:, 0], reach[:, 1], color=_ALONE, linewidth=0.8, zorder=2)
     edges = ((np.arange(layout.num_bins + 1) - 0.5) * bin_width).clip(reach.min(), reach.max())
     sharing = layout.bands_per_bin.clip(max=len(_COLORS))
@@ -59,8 +60,9 @@ def _draw_bands(ax: Any, layout: BandLayout, bin_width: float, reach: NDArray[np
         if not len(bands):
             continue
         label = "bins in 1 band" if count == 1 else f"in {count} or more" if count == len(_COLORS) else f"in {count}"
-        widths = edges[stops] - edges[starts]
-        ax.barh(bands, widths, left=edges[starts], height=0.86, color=color, label=label, zorder=3)
+        left, right, low, high = edges[starts], edges[stops], bands - 0.43, bands + 0.43
+        corners = np.stack(((left, low), (right, low), (right, high), (left, high)), axis=-1).transpose(1, 2, 0)
+        ax.add_collection(collections.PolyCollection(corners, facecolors=color, label=label, zorder=3))
 
 
 def _runs(matrix: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -82,10 +84,10 @@ def _draw_widths(ax: Any, layout: BandLayout, reach: NDArray[np.float64]) -> Non
         ax.annotate(
             _bins(layout.widths[band]),
             (high if room_right else low, band),
-            xytext=(5 if room_right else -5, 0),
+            xytext=(4, 2) if room_right else (-4, -2),
             textcoords="offset points",
             horizontalalignment="left" if room_right else "right",
-            verticalalignment="center_baseline",
+            verticalalignment="top" if room_right else "bottom",
             fontsize="small",
             color=_QUIET,
         )
@@ -94,7 +96,7 @@ def _draw_widths(ax: Any, layout: BandLayout, reach: NDArray[np.float64]) -> Non
 def _label_axes(ax: Any, layout: BandLayout, rate: float, left_end: float) -> None:
     ax.set_xscale("log")
     ax.set_xlim(left_end, rate / 2)
-    ax.set_ylim(-0.8, layout.num_bands - 0.2)
+    ax.set_ylim(-max(0.8, 0.04 * layout.num_bands), layout.num_bands - 0.2)
     ticks = [tick for tick in _TICKS if 2 * left_end < tick <= rate / 2]
     ax.set_xticks([left_end, *ticks], ["0", *(f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in ticks)])
     ax.set_xticks([], minor=True)
