@@ -72,9 +72,9 @@ def _check_file(file: Path, songs: Sequence[Path], *, overwrite: bool) -> None:
         raise OutputError(f"{file.parent} is a file, so no stem can be written into it: name another folder with -o")
     if not file.exists():
         return
-    if any(file.samefile(song) for song in songs):
-        raise OutputError(f"{file} is a song to be separated and would be overwritten: name another folder with -o")
     if file.is_dir():
         raise OutputError(f"{file} is a folder, so the stem cannot be written there: name another folder with -o")
+    if any(song.exists() and file.samefile(song) for song in songs):
+        raise OutputError(f"{file} is a song to be separated and would be overwritten: name another folder with -o")
     if not overwrite:
         raise OutputError(f"{file} exists: add --force to overwrite it, or name another folder with -o")

@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,8 @@ def separate(
     from ._separator import Separator
 
     try:
-        with terminal.busy(f"loading {checkpoint.name}"):
+        with terminal.busy(f"loading {checkpoint.name}"), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
             separator = Separator.from_checkpoint(
                 checkpoint,
                 config,
@@ -158,6 +160,8 @@ def separate(
     except (CheckpointError, ConfigError, OptionError, OutputError) as error:
         raise click.ClickException(str(error)) from error
 
+    for warning in caught:
+        terminal.warn(str(warning.message))
     terminal.say(describe(separator.device, separator.precision))
     terminal.say(_about(checkpoint, separator))
     failed = False

@@ -1,0 +1,429 @@
+"""The command: what it writes, what it says, and that every refusal is one line with nothing left behind."""
+
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner, Result
+
+from hfbs_separate import SeparationError, Separator, _decode
+from hfbs_separate.cli import main
+
+HFBS = Path(sys.executable).with_name("hfbs")
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    """A second and a half of noise in stereo at 8 kHz, 24 bits."""
+    path = tmp_path / "My song [live].flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (12000, 2)), 8000, "PCM_24")
+    return path
+
+
+@pytest.fixture
+def separate(tiny_checkpoint: tuple[Path, Path], tmp_path: Path) -> Callable[..., Result]:
+    """Run ``hfbs separate`` on the CPU in this process; stems go to the folder "out"."""
+
+    def run(*words: object, checkpoint: Path = tiny_checkpoint[0], config: Path = tiny_checkpoint[1]) -> Result:
+        options = ["--checkpoint", checkpoint, "--config", config, "-o", tmp_path / "out", "--device", "cpu"]
+        return CliRunner().invoke(main, [str(word) for word in ("separate", *options, *words)], prog_name="hfbs")
+
+    return run
+
+
+def refusal(result: Result, left: Path) -> str:
+    """The message of a refused call, after the checks that hold for each: one line, exit code 2, nothing left."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert not left.exists()
+    line = result.stderr.removesuffix("\n")
+    assert "\n" not in line
+    assert "Traceback" not in line
+    assert line.startswith("hfbs: error: ")
+    return line.removeprefix("hfbs: error: ")
+
+
+def test_a_song_is_separated_to_its_place(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    result = separate(song)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "out" / "My song [live]"
+    assert result.stdout == f"{folder / 'vocals.wav'}\n{folder / 'other.wav'}\n"
+    audio = soundfile.read(song, dtype="float32")[0]
+    expected = Separator.from_checkpoint(*tiny_checkpoint, device="cpu").separate(audio.T, 8000)
+    assert sorted(os.listdir(folder)) == ["other.wav", "vocals.wav"]
+    for name, stem in expected.items():
+        written, rate = soundfile.read(folder / f"{name}.wav", dtype="float32")
+        assert (rate, soundfile.info(folder / f"{name}.wav").subtype) == (8000, "FLOAT")
+        np.testing.assert_array_equal(written.T, stem)
+
+
+def test_the_command_names_device_precision_threads_model_chunks_song_and_speed(
+    separate: Callable[..., Result], song: Path
+) -> None:
+    device, model, about_song, speed = separate(song).stderr.splitlines()
+    assert device == f"cpu, float32, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
+    assert model == "tiny.ckpt: vocals, other; 8000 Hz stereo, chunks of 0.5 s, 2 chunks cover each sample"
+    assert about_song == "My song [live].flac: 1.5 s, 8000 Hz stereo"
+    assert re.fullmatch(r"1\.5 s of audio in \d+\.\d s, [\d.e+]+ times as fast as real time", speed)
+
+
+def test_options_reach_the_separator(separate: Callable[..., Result], song: Path) -> None:
+    result = separate(
+        song, "--precision", "bfloat16", "--overlap", 4, "--chunk-seconds", 0.25, "--batch-size", 2, "--format", "24"
+    )
+    assert result.exit_code == 0, result.output
+    device, model = result.stderr.splitlines()[:2]
+    assert "cpu, bfloat16, " in device
+    assert model.endswith("chunks of 0.25 s, 4 chunks cover each sample")
+    assert {soundfile.info(line).subtype for line in result.stdout.splitlines()} == {"PCM_24"}
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(1, 8000), (1, 44100), (2, 22050)])
+def test_stems_keep_the_songs_channels_length_and_rate(
+    separate: Callable[..., Result], tmp_path: Path, channels: int, rate: int
+) -> None:
+    song = tmp_path / "song.wav"
+    soundfile.write(song, np.random.default_rng(0).uniform(-0.5, 0.5, (10007, channels)), rate)
+    for line in separate(song).stdout.splitlines():
+        info = soundfile.info(line)
+        assert (info.channels, info.frames, info.samplerate) == (channels, 10007, rate)
+
+
+def test_the_audio_of_a_video_is_separated(
+    separate: Callable[..., Result], tmp_path: Path, encode: Callable[..., Path]
+) -> None:
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 8000)).astype(np.float32)
+    result = separate(encode(tmp_path / "clip.mkv", audio, 8000, "flac", video=True))
+    assert result.exit_code == 0, result.output
+    assert [soundfile.info(line).frames for line in result.stdout.splitlines()] == [8000, 8000]
+
+
+def test_a_real_song_is_separated(separate: Callable[..., Result], shared_audio: Path) -> None:
+    song = shared_audio / "mixtures" / "lets-go-fishin.ogg"
+    result = separate(song, "--overlap", 1, "--chunk-seconds", 8)
+    assert result.exit_code == 0, result.output
+    assert [soundfile.info(line).frames for line in result.stdout.splitlines()] == [soundfile.info(song).frames] * 2
+
+
+def test_24_bits_that_would_clip_are_turned_down_with_a_report(
+    separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loud = {"vocals": np.float32([[0, 2.0]]), "other": np.float32([[0.5, -0.5]])}
+    monkeypatch.setattr(Separator, "separate", lambda *_, **__: loud)
+    result = separate(song, "--format", "24")
+    assert "all stems turned down by 6.02 dB, so that 24 bits do not clip" in result.stderr.splitlines()
+    vocals, other = (soundfile.read(line)[0] for line in result.stdout.splitlines())
+    np.testing.assert_allclose([vocals, other], [[0, 1], [0.25, -0.25]], atol=3e-7)
+
+
+def test_existing_stems_are_kept_unless_forced(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
+    stem = tmp_path / "out" / "My song [live]" / "other.wav"
+    stem.parent.mkdir(parents=True)
+    stem.write_text("precious")
+    result = separate(song)
+    assert (result.exit_code, stem.read_text()) == (2, "precious")
+    assert result.stderr == f"hfbs: error: {stem} exists: add --force to overwrite it, or name another folder with -o\n"
+    assert separate(song, "--force").exit_code == 0
+    assert soundfile.info(stem).frames == 12000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.wav", None, "no such file or directory"),
+        ("empty.wav", b"", "the file is empty (0 bytes)"),
+        ("notes.mp3", b"no sound but words\n" * 99, "FFmpeg cannot read this file: invalid data found when"),
+        (".", None, "a folder or a device, not a file; name the song itself"),
+    ],
+)
+def test_songs_that_cannot_be_read_are_refused_before_anything_is_loaded(
+    separate: Callable[..., Result],
+    song: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: bytes | None,
+    message: str,
+) -> None:
+    monkeypatch.delattr(Separator, "from_checkpoint")
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert refusal(separate(song, tmp_path / name), tmp_path / "out").startswith(f"{tmp_path / name}: {message}")
+
+
+def test_a_truncated_song_is_refused(separate: Callable[..., Result], tmp_path: Path) -> None:
+    song = tmp_path / "song.flac"
+    soundfile.write(song, np.random.default_rng(0).uniform(-0.5, 0.5, (20000, 2)), 8000)
+    song.write_bytes(song.read_bytes()[: song.stat().st_size // 2])
+    result = separate(song)
+    assert result.exit_code == 2
+    assert re.search(
+        rf"^hfbs: error: {song}: the file is cut short: [\d.]+ s could be decoded of the 2\.5 s that the header states; "
+        r"to separate what is there, copy it first, as with: ffmpeg -i song\.flac -vn rest\.wav$",
+        result.stderr,
+        re.M,
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_nan_in_a_song_is_refused(separate: Callable[..., Result], tmp_path: Path) -> None:
+    song = tmp_path / "song.wav"
+    soundfile.write(song, np.array([0.0, 0.1, np.nan]), 8000, "FLOAT")
+    result = separate(song)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"hfbs: error: {song}: sample 2 of channel 1 is nan; audio must be finite\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_songs_that_would_share_a_folder_are_refused(
+    separate: Callable[..., Result], song: Path, tmp_path: Path
+) -> None:
+    message = refusal(separate(song, song.with_suffix(".mp3")), tmp_path / "out")
+    assert message.startswith(f"{song} and {song.with_suffix('.mp3')} would both write their stems to ")
+
+
+def test_the_output_folder_cannot_be_a_file(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = refusal(separate(song, "-o", tmp_path / "file"), tmp_path / "out")
+    assert (
+        message
+        == f"{tmp_path / 'file'} is a file, so {tmp_path / 'file'} cannot be the output folder: name another with -o"
+    )
+
+
+class Hostile:
+    """A pickle that would create a file when read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_checkpoints_that_cannot_be_read_are_refused(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    out, bad = tmp_path / "out", tmp_path / "bad.ckpt"
+    assert refusal(separate(song, checkpoint=bad), out) == (
+        f"Invalid value for '--checkpoint': File '{bad}' does not exist."
+    )
+    bad.touch()
+    assert refusal(separate(song, checkpoint=bad), out) == f"the checkpoint {bad} is empty (0 bytes); download it again"
+    bad.write_bytes(tiny_checkpoint[0].read_bytes()[:-1000])
+    assert refusal(separate(song, checkpoint=bad), out) == f"{bad} is damaged or truncated; download it again"
+    bad.write_bytes(b"<html>404</html>")
+    assert f"{bad} is no PyTorch checkpoint" in refusal(separate(song, checkpoint=bad), out)
+
+
+@pytest.mark.parametrize("protocol", ["pickle", "torch"])
+def test_a_checkpoint_with_code_is_refused_and_the_code_not_run(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, protocol: str
+) -> None:
+    bad, ran = tmp_path / "bad.ckpt", tmp_path / "ran"
+    content = {"state_dict": Hostile(ran)}
+    if protocol == "torch":
+        torch.save(content, bad)
+    else:
+        bad.write_bytes(pickle.dumps(content))
+    message = refusal(separate(song, checkpoint=bad), tmp_path / "out")
+    assert message.startswith(f"{bad} is refused: its pickle holds more than tensors and plain values")
+    assert not ran.exists()
+
+
+def test_a_configuration_that_constructs_objects_is_refused_and_nothing_constructed(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    bad, ran = tmp_path / "bad.yaml", tmp_path / "ran"
+    bad.write_text(tiny_checkpoint[1].read_text() + f"x: !!python/object/apply:os.mkdir ['{ran}']\n")
+    message = refusal(separate(song, config=bad), tmp_path / "out")
+    assert message.startswith(f"{bad} is refused: ")
+    assert "only plain values and !!python/tuple are read" in message
+    assert not ran.exists()
+
+
+def test_a_configuration_of_another_model_is_refused_with_the_keyword_to_change(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(tiny_checkpoint[1].read_text().replace("depth: 1", "depth: 3").replace("dim: 16", "dim: 32"))
+    message = refusal(separate(song, config=other), tmp_path / "out")
+    assert "dim: the weights say 16, the configuration says 32; set it to 16" in message
+    assert "depth: the weights say 1, the configuration says 3; set it to 1" in message
+
+
+@pytest.mark.parametrize("stem", ["../../vocals", "a/b", ".."])
+def test_a_stem_name_that_leaves_the_folder_is_refused(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path], stem: str
+) -> None:
+    config = tmp_path / "other.yaml"
+    config.write_text(tiny_checkpoint[1].read_text().replace("[vocals,", f"['{stem}',"))
+    assert refusal(separate(song, config=config), tmp_path / "out") == (
+        f"the configuration names a stem {stem!r}, which is no file name: rename it there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--overlap", "0"], "Invalid value for '--overlap': 0 is not in the range x>=1."),
+        (["--overlap", "0.5"], "Invalid value for '--overlap': '0.5' is not a valid integer range."),
+        (["--overlap", "5000"], "overlap, how many chunks cover each sample, is from 1 to chunk_size (4000), got 5000"),
+        (["--chunk-seconds", "0"], "Invalid value for '--chunk-seconds': 0.0 is not in the range x>0."),
+        (["--chunk-seconds", "nan"], "chunk_seconds is the length of a chunk: a positive number of seconds, got nan"),
+        (["--batch-size", "0"], "Invalid value for '--batch-size': 0 is not in the range x>=1."),
+        (["--device", "gpu"], "Invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'."),
+        (["--precision", "half"], "Invalid value for '--precision': 'half' is not one of 'auto', 'float32', "),
+        (["--format", "16"], "Invalid value for '--format': '16' is not one of 'float', '24'."),
+        (["--overlaps", "2"], "No such option '--overlaps'. Did you mean '--overlap'?"),
+    ],
+)
+def test_options_that_cannot_be_honoured_are_refused(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert refusal(separate(song, *words), tmp_path / "out").replace("option: -", "option '-").startswith(message)
+
+
+def test_a_device_that_is_not_there_is_refused(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    message = refusal(separate(song, "--device", "cuda"), tmp_path / "out")
+    assert message.startswith("device cuda was asked for, but PyTorch sees none on this machine: use cpu")
+
+
+def test_a_missing_option_is_named(song: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["separate", str(song)], prog_name="hfbs")
+    assert refusal(result, tmp_path / "out") == "Missing option '--checkpoint'."
+
+
+def test_a_song_that_fails_in_the_work_is_reported_and_the_others_are_separated(
+    separate: Callable[..., Result], tmp_path: Path
+) -> None:
+    songs = [tmp_path / f"{name}.wav" for name in ("one", "two", "three")]
+    for number, path in enumerate(songs):
+        audio = np.full((5000, 2), 0.1)
+        audio[100] = np.nan if number == 1 else 0
+        soundfile.write(path, audio, 8000, "FLOAT")
+    result = separate(*songs)
+    assert result.exit_code == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one", "three"]
+    assert result.stderr.count("hfbs: error: ") == 1
+    assert f"hfbs: error: {songs[1]}: sample 100 of channel 1 is nan; audio must be finite\n" in result.stderr
+    assert "[3/3] three.wav: 0.6 s, 8000 Hz stereo\n" in result.stderr
+
+
+def test_a_model_that_fails_in_the_work_is_reported_with_the_song(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise SeparationError("the model gave NaN or infinity in float16: use float32")
+
+    monkeypatch.setattr(Separator, "separate", fail)
+    result = separate(song)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"hfbs: error: {song}: the model gave NaN or infinity in float16: use float32"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_reported_and_leaves_nothing(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = separate(song)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"hfbs: error: {song}: its stems cannot be written: No space left on device"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_odd_about_a_song_is_a_warning_line(
+    separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = np.zeros((2, 100), np.float32)
+    recording = _decode.Recording(audio, 8000, ("song: 1 damaged packet could not be decoded, left out",))
+    monkeypatch.setattr("hfbs_separate.cli.decode", lambda _: recording)
+    result = separate(song)
+    assert result.exit_code == 0
+    assert "hfbs: warning: song: 1 damaged packet could not be decoded, left out\n" in result.stderr
+
+
+def test_what_is_odd_about_a_configuration_is_a_warning_line(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    config = tmp_path / "odd.yaml"
+    config.write_text(tiny_checkpoint[1].read_text().replace("dim_freqs_in: 129", "dim_freqs_in: 1025"))
+    result = separate(song, config=config)
+    assert result.exit_code == 0, result.output
+    assert f"hfbs: warning: {config} says dim_freqs_in: 1025, stft_n_fft: 256 means 129" in result.stderr
+
+
+def test_version_and_help_load_no_pytorch() -> None:
+    code = "import sys, hfbs_separate.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    result = CliRunner().invoke(main, ["--version"], prog_name="hfbs")
+    assert re.fullmatch(r"hfbs \d+\.\d+\.\d+\n", result.output)
+    assert "how many chunks cover each sample" in " ".join(
+        CliRunner().invoke(main, ["separate", "--help"], prog_name="hfbs").output.lower().split()
+    )
+
+
+def hfbs(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([HFBS, *map(str, words)], capture_output=True, text=True)
+
+
+def test_the_installed_command_refuses_in_one_line_without_traceback(
+    tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    options = ("--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], "-o", tmp_path / "out")
+    run = hfbs("separate", tmp_path / "none.wav", *options)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == f"hfbs: error: {tmp_path / 'none.wav'}: no such file or directory\n"
+    run = hfbs("separate", "--fast")
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert run.stderr.startswith("hfbs: error: No such option")
+
+
+def test_the_installed_command_separates(song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]) -> None:
+    options = ("--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], "-o", tmp_path / "out")
+    run = hfbs("separate", song, *options)
+    assert run.returncode == 0, run.stderr
+    assert [soundfile.info(line).frames for line in run.stdout.splitlines()] == [12000, 12000]
+    assert "Warning" not in run.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tuple[Path, Path]) -> None:
+    long_song = tmp_path / "long.wav"
+    soundfile.write(long_song, np.zeros((8000 * 600, 2)), 8000)
+    options = ("--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], "-o", tmp_path / "out")
+    words = [str(word) for word in (HFBS, "separate", long_song, *options, "--chunk-seconds", 0.05, "--overlap", 20)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("long.wav: "):
+            assert process.poll() is None
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr.strip() == "hfbs: error: interrupted; the song in work left nothing behind"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
