@@ -73,7 +73,7 @@ def test_the_init_only_hands_names_on(member: Member):
 
 
 def hands_on(statement: ast.stmt, member: Member) -> bool:
-    """Whether a statement imports names of the package under their own names, at once or when they are first asked for."""
+    """Whether a statement imports the package's names as they are called, at once or when they are first asked for."""
     match statement:
         case ast.ImportFrom(module=module, names=names, level=level):
             own = level == 1 or (module or "").startswith(f"{member.import_name}.")
