@@ -1,5 +1,6 @@
 """Generated layouts of every kind, which the tests get with ``st.from_type(BandLayout)``."""
 
+import warnings
 from functools import partial
 
 import hypothesis.extra.numpy as hnp
@@ -16,6 +17,12 @@ from hfbs_filterbanks import (
     mel_layout,
     octave_layout,
 )
+
+with warnings.catch_warnings():
+    # The lowest versions that the extras admit call what their own dependencies have come to deprecate.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import librosa.filters  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
 
 SAMPLE_RATES = st.sampled_from((8000, 16000, 22050.5, 44100, 48000, 96000)) | st.integers(1000, 192000)
 FFT_SIZES = st.integers(1, 256).map(lambda half: 2 * half)

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from matplotlib.figure import Figure
 
 from hfbs_filterbanks import BandLayout, contiguous_layout, plot_layout
 
@@ -32,12 +33,9 @@ def bars(ax: Any) -> list[tuple[float, float, float, str]]:
 
 @given(layouts, st.sampled_from((8000, 44100, 96000.5)))
 def test_each_bin_is_drawn_in_the_rows_of_its_bands_and_as_its_sharing_says(layout: BandLayout, rate: float):
-    figure, ax = plt.subplots()
-    try:
-        assert plot_layout(layout, sample_rate=rate, ax=ax) is ax
-        drawn = bars(ax)
-    finally:
-        plt.close(figure)
+    ax = Figure().subplots()
+    assert plot_layout(layout, sample_rate=rate, ax=ax) is ax
+    drawn = bars(ax)
     labels = {1: "bins in 1 band", 2: "in 2", 3: "in 3"}
     matrix = np.zeros_like(layout.matrix)
     # Bin 0 is seen from a quarter of a bin, the last one up to the Nyquist frequency.

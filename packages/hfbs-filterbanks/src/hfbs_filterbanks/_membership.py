@@ -29,13 +29,13 @@ def membership_matrix(matrix: ArrayLike) -> NDArray[np.bool_]:
     if len(empty_bands):
         raise ValueError(
             f"Every band must hold at least one bin, but {listing('band', empty_bands)} of {len(boolean)} "
-            f"{'is' if len(empty_bands) == 1 else 'are'} empty. Give each of them a bin, or leave its row out."
+            f"{'is' if len(empty_bands) == 1 else 'are'} empty. Give every band a bin, or leave the row out."
         )
     uncovered_bins = np.flatnonzero(~boolean.any(axis=0))
     if len(uncovered_bins):
         raise ValueError(
             f"Every bin must be in at least one band, but {listing('bin', uncovered_bins)} of {boolean.shape[1]} "
-            f"{'is' if len(uncovered_bins) == 1 else 'are'} in none. Add each of them to a band, or give it a band."
+            f"{'is' if len(uncovered_bins) == 1 else 'are'} in none. Add every bin to a band."
         )
     return np.frombuffer(boolean.tobytes(), dtype=np.bool_).reshape(boolean.shape)
 
