@@ -22,4 +22,5 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    terminalreporter.write_line(f"hypothesis: {config.stash[EXAMPLES]:,} examples")
+    if config.stash[EXAMPLES]:
+        terminalreporter.write_line(f"hypothesis: {config.stash[EXAMPLES]:,} examples")

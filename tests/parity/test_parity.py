@@ -1,0 +1,59 @@
+"""Upstream's weights give upstream's output and gradients."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from hfbs_model import BandSplitRotator, ParametersComputeLoss, lossComputation
+from parity.cases import CASES, Case
+from parity.oracles import build, our_keywords, renamed
+from parity.table import Row
+
+
+def with_stem_axis(output: Tensor) -> Tensor:
+    """Upstreams leave the stem axis out where there is one stem."""
+    return output.unsqueeze(1) if output.ndim == 3 else output
+
+
+def relative_difference(ours: Tensor, theirs: Tensor) -> float:
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def loss_of(case: Case, stems: Tensor, target: Tensor) -> Tensor:
+    """The same loss for both, so that the gradients of the networks are compared.
+
+    That our loss equals upstream's is a test of its own. pymss has none, and lucidrains' Mel class has another hop.
+    """
+    settings = ParametersComputeLoss(n_fft=case.settings.get("stft_n_fft", 2048))
+    return lossComputation(with_stem_axis(stems), target, range(target.shape[1]), settings)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_upstream_weights_give_upstream_output_and_gradients(case: Case, rows: list[Row]) -> None:
+    torch.manual_seed(len(str(case)))
+    theirs = build(case).train()  # no dropout is set; pymss keeps no gradients in its evaluation mode's caches
+    ours = BandSplitRotator(**our_keywords(case)).train()
+    ours.load_state_dict(renamed(theirs.state_dict(), case))
+
+    channels, stems = 1 + bool(case.settings.get("stereo")), case.settings.get("num_stems", 1)
+    mixture = torch.randn(2, channels, case.length)
+    target = torch.randn(2, stems, channels, case.length)
+
+    our_stems, their_stems = ours(mixture), theirs(mixture)
+    output = relative_difference(our_stems, with_stem_axis(their_stems))
+    assert our_stems.shape == with_stem_axis(their_stems).shape
+
+    loss_of(case, our_stems, target).backward()
+    loss_of(case, their_stems, target).backward()
+    our_gradients = {name: p.grad for name, p in ours.named_parameters() if p.requires_grad}
+    their_gradients = renamed({name: p.grad for name, p in theirs.named_parameters() if p.requires_grad}, case)
+    assert our_gradients.keys() == their_gradients.keys()
+    total = torch.stack([gradient.norm() for gradient in their_gradients.values()]).norm()
+    gradients = max(
+        ((our_gradients[name] - gradient).norm() / gradient.norm().clamp(min=1e-3 * total)).item()
+        for name, gradient in their_gradients.items()
+    )
+
+    rows.append(Row(str(case), output, gradients))
+    assert output <= 1e-5
+    assert gradients <= 1e-4
