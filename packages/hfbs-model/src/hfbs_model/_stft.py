@@ -1,8 +1,7 @@
 """From waveform to spectrum and back, for any length from one sample up."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -24,6 +23,8 @@ class ParametersSTFT:
         win_length: Length of the window in samples, at most ``n_fft``; the window stands in the middle of the frame.
         normalized: Divide the spectrum by √n_fft.
         window_fn: Builds the window; the default is the periodic Hann window.
+        reach: How many samples from the middle of the last frame on have at least a thousandth of the window's largest
+            squared weight; follows from the others.
 
     Raises:
         ValueError: Lengths that do not fit each other, or a window from which the signal cannot be recovered.
@@ -34,6 +35,7 @@ class ParametersSTFT:
     win_length: int = 2048
     normalized: bool = False
     window_fn: WindowFunction = torch.hann_window
+    reach: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.n_fft < 2 or self.n_fft % 2:
@@ -51,12 +53,17 @@ class ParametersSTFT:
         window = self.window(torch.device("cpu"), torch.float64)
         if window.shape != (self.win_length,):
             raise ValueError(f"stft_window_fn gives ({self.win_length},) for that length, got {tuple(window.shape)}")
-        covered = F.pad(window.square(), (0, -self.win_length % self.hop_length)).view(-1, self.hop_length).sum(dim=0)
-        if covered.min() <= 1e-10:
+        middle = self.n_fft // 2 - (self.n_fft - self.win_length) // 2
+        first_samples = _weights(window[: middle + self.hop_length].flip(0), self.hop_length)
+        last_samples = _weights(window[middle - self.hop_length :], self.hop_length)
+        if min(first_samples.min(), last_samples.min()) <= 1e-10:
             raise ValueError(
                 f"stft_window_fn leaves samples with no weight at stft_hop_length={self.hop_length}; "
                 "use a smaller hop or a window without zeros, such as torch.hann_window"
             )
+        after_last_frame = _weights(window[middle:], self.hop_length)
+        reached = after_last_frame >= 1e-3 * window.square().max()
+        object.__setattr__(self, "reach", int(reached.cumprod(0).sum()))
 
     @property
     def num_bins(self) -> int:
@@ -112,6 +119,12 @@ def istft(
 def _silence_after(length: int, settings: ParametersSTFT) -> int:
     mirrorable = max(length, settings.n_fft // 2 + 1)
     after_last_frame = mirrorable % settings.hop_length
-    if after_last_frame > math.floor(0.45 * settings.win_length):
+    if after_last_frame > settings.reach:
         mirrorable += settings.hop_length - after_last_frame
     return mirrorable - length
+
+
+def _weights(window: Tensor, hop_length: int) -> Float[Tensor, " hop_length"]:
+    """Squared weight over all frames of ``hop_length`` samples in a row, the first at the window's start."""
+    squared = window.square()
+    return F.pad(squared, (0, -len(squared) % hop_length)).view(-1, hop_length).sum(dim=0)
