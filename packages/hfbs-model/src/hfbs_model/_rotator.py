@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Literal, Never, cast, overload
+from typing import Literal, cast, overload
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from ._band_split import BandSplit
 from ._gather import BandGather
 from ._loss import LossTerms, ParametersComputeLoss, lossComputation
 from ._mask import MaskEstimator
-from ._settings import refuse_unknown, resolve_freq_range, resolve_layout, resolve_value_mix
+from ._settings import UnknownKeyword, refuse_unknown, resolve_freq_range, resolve_layout, resolve_value_mix
 from ._stft import ParametersSTFT, WindowFunction, istft, stft
 
 
@@ -136,7 +136,7 @@ class BandSplitRotator(nn.Module):
         multi_stft_window_fn: WindowFunction = torch.hann_window,
         match_input_audio_length: bool = True,
         use_torch_checkpoint: bool = False,
-        **unknown: Never,
+        **unknown: UnknownKeyword,
     ) -> None:
         super().__init__()
         refuse_unknown(unknown, list(signature(BandSplitRotator).parameters)[:-1], type(self).__name__)

@@ -2,11 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Never
 
 from numpy.typing import ArrayLike
 
 from hfbs_attention import ValueMix
 from hfbs_filterbanks import DEFAULT_FREQS_PER_BANDS, BandLayout, contiguous_layout, mel_layout
+
+if TYPE_CHECKING:
+    type UnknownKeyword = Never
+else:
+    # Run-time checkers of types know no Never among parameters.
+    UnknownKeyword = object
 
 
 def resolve_layout(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Never
 
 import torch
 
@@ -10,7 +9,7 @@ from hfbs_filterbanks import DEFAULT_FREQS_PER_BANDS
 
 from ._msst import hidden_layers
 from ._rotator import BandSplitRotator
-from ._settings import refuse_unknown
+from ._settings import UnknownKeyword, refuse_unknown
 from ._stft import WindowFunction
 
 
@@ -56,7 +55,7 @@ class BSRoformer(BandSplitRotator):
         skip_connection: bool = False,
         use_pope: bool = False,
         sage_attention: bool = False,
-        **unknown: Never,
+        **unknown: UnknownKeyword,
     ) -> None:
         refuse_unknown(unknown, list(signature(BSRoformer).parameters)[:-1], "BSRoformer")
         super().__init__(

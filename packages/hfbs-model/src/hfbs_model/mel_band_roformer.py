@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Never, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from torch import Tensor
 from ._loss import LossTerms
 from ._msst import hidden_layers
 from ._rotator import BandSplitRotator
-from ._settings import refuse_unknown
+from ._settings import UnknownKeyword, refuse_unknown
 from ._stft import WindowFunction
 
 
@@ -61,7 +61,7 @@ class MelBandRoformer(BandSplitRotator):
         skip_connection: bool = False,
         use_pope: bool = False,
         sage_attention: bool = False,
-        **unknown: Never,
+        **unknown: UnknownKeyword,
     ) -> None:
         refuse_unknown(unknown, list(signature(MelBandRoformer).parameters)[:-1], "MelBandRoformer")
         super().__init__(
