@@ -48,7 +48,7 @@ class BandLayout:
 
     @property
     def n_fft(self) -> int:
-        """FFT size that gives this many bins: 2 · (bins - 1)."""
+        """FFT size that gives this many bins, 2 · (bins - 1)."""
         return 2 * (self.num_bins - 1)
 
     @cached_property

@@ -30,7 +30,8 @@ def plot_layout(layout: BandLayout, *, sample_rate: SupportsFloat, ax: "Axes | N
         ax: Where to draw; None makes a new figure.
 
     Returns:
-        The axes, for a title or to save the picture: ``plot_layout(layout, sample_rate=44100).figure.savefig(...)``.
+        The axes, for a title or to save the picture, as with
+        ``plot_layout(layout, sample_rate=44100).figure.savefig(...)``.
 
     Raises:
         ImportError: matplotlib is missing; the message says how to install it.

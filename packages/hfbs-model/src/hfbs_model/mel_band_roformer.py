@@ -110,7 +110,7 @@ class MelBandRoformer(BandSplitRotator):
         *,
         return_loss_breakdown: bool = False,
     ) -> Float[Tensor, "batch *active channel hops"] | Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
-        """As :meth:`BandSplitRotator.forward`, without the stem axis where there is one stem."""
+        """As :meth:`~hfbs_model.BandSplitRotator.forward`, without the stem axis where there is one stem."""
         result = super().forward(
             raw_audio,
             cast("Tensor", target),
