@@ -153,7 +153,7 @@ class Attention(nn.Module):
         """
         embed = self.pope_embed if self.rotary_embed is None else self.rotary_embed
         exact = None if embed is None else frequencies_of(embed).data
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # pyright: ignore[reportUnknownMemberType]
         if embed is not None and exact is not None:
             cast = frequencies_of(embed)
             wide = torch.promote_types(cast.dtype, torch.float32)

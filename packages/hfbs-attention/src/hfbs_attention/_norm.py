@@ -38,7 +38,5 @@ class RMSNorm(nn.Module):
     def forward(self, x: Float[Tensor, "... dim"]) -> Float[Tensor, "... dim"]:
         """Return ``x`` normalised, (…, dim), in the precision of ``x``."""
         if x.shape[-1] != self.gamma.numel():
-            raise ValueError(
-                f"the last axis has dim={self.gamma.numel()} features, got {x.shape[-1]} in {tuple(x.shape)}"
-            )
+            raise ValueError(f"RMSNorm(dim={self.gamma.numel()}) takes that many features, got {x.shape[-1]}")
         return l2_normalize(x) * (self.scale * self.gamma).to(x.dtype)
