@@ -12,6 +12,9 @@ import torch
 from hfbs_filterbanks import BandLayout
 from hfbs_model import BandSplitRotator
 
+# Threads that wait for each other cost more than such small tensors, above all on a busy machine.
+torch.set_num_threads(1)
+
 TINY: dict[str, Any] = {
     "dim": 8,
     "depth": 1,
