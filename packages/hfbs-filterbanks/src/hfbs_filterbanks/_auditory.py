@@ -6,10 +6,10 @@ from typing import SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from hfbs_filterbanks._checks import bin_frequencies, fft_size, listing, positive_hertz, whole_number
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._runs import matrix_from_boundaries
-from hfbs_filterbanks._search import largest_count
+from ._checks import bin_frequencies, fft_size, listing, positive_hertz, whole_number
+from ._layout import BandLayout
+from ._runs import matrix_from_boundaries
+from ._search import largest_count
 
 type _Scale = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from typing import Final, SupportsIndex
 
-from hfbs_filterbanks._checks import whole_number
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._runs import matrix_from_boundaries
+from ._checks import whole_number
+from ._layout import BandLayout
+from ._runs import matrix_from_boundaries
 
 DEFAULT_FREQS_PER_BANDS: Final[tuple[int, ...]] = (
     *(2,) * 24,

@@ -5,9 +5,9 @@ from typing import SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hfbs_filterbanks._checks import fft_size, listing, positive_hertz, regular_array
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._runs import matrix_from_boundaries
+from ._checks import fft_size, listing, positive_hertz, regular_array
+from ._layout import BandLayout
+from ._runs import matrix_from_boundaries
 
 # An edge that falls on a bin but for rounding counts as on it; in bins.
 _ROUNDING = 1e-6

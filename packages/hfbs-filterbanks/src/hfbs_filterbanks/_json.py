@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hfbs_filterbanks._runs import boundaries_of, matrix_from_boundaries
+from ._runs import boundaries_of, matrix_from_boundaries
 
 _FORMAT = "hfbs-band-layout"
 _VERSION = 1

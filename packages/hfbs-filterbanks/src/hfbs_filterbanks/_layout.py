@@ -8,9 +8,9 @@ from typing import Any, Self, SupportsFloat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hfbs_filterbanks._checks import bin_frequencies, positive_hertz, regular_array
-from hfbs_filterbanks._json import decode_layout, encode_layout
-from hfbs_filterbanks._membership import membership_matrix
+from ._checks import bin_frequencies, positive_hertz, regular_array
+from ._json import decode_layout, encode_layout
+from ._membership import membership_matrix
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)

@@ -6,11 +6,11 @@ from typing import Any, SupportsFloat, SupportsIndex, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hfbs_filterbanks._checks import fft_size, listing, positive_hertz, whole_number
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._optional import import_extra
-from hfbs_filterbanks._search import largest_count
-from hfbs_filterbanks._static import static_mel_layout
+from ._checks import fft_size, listing, positive_hertz, whole_number
+from ._layout import BandLayout
+from ._optional import import_extra
+from ._search import largest_count
+from ._static import static_mel_layout
 
 
 def mel_layout(num_bands: SupportsIndex, *, sample_rate: SupportsFloat, n_fft: SupportsIndex) -> BandLayout:

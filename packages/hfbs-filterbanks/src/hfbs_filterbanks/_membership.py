@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hfbs_filterbanks._checks import listing, regular_array
+from ._checks import listing, regular_array
 
 
 def membership_matrix(matrix: ArrayLike) -> NDArray[np.bool_]:

@@ -3,9 +3,9 @@
 import math
 from typing import SupportsFloat, SupportsIndex
 
-from hfbs_filterbanks._checks import fft_size, positive_hertz, whole_number
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._runs import matrix_from_boundaries
+from ._checks import fft_size, positive_hertz, whole_number
+from ._layout import BandLayout
+from ._runs import matrix_from_boundaries
 
 # A boundary that falls on a bin but for the rounding of its power of two counts as on it; in bins, and in boundaries.
 _ROUNDING = 1e-9

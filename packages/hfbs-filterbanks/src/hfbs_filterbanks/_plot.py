@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hfbs_filterbanks._checks import positive_hertz
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._optional import import_extra
+from ._checks import positive_hertz
+from ._layout import BandLayout
+from ._optional import import_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import Literal, SupportsFloat, SupportsIndex, cast
 
 from numpy.typing import ArrayLike
 
-from hfbs_filterbanks._checks import fft_size, positive_hertz, whole_number
-from hfbs_filterbanks._contiguous import contiguous_layout
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._mel import librosa_mel_layout
-from hfbs_filterbanks._runs import boundaries_of, pairs
+from ._checks import fft_size, positive_hertz, whole_number
+from ._contiguous import contiguous_layout
+from ._layout import BandLayout
+from ._mel import librosa_mel_layout
+from ._runs import boundaries_of, pairs
 
 
 def print_static_mask(mask_filter_bank: ArrayLike) -> None:

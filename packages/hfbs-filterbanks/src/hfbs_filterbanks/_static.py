@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hfbs_filterbanks._layout import BandLayout
-from hfbs_filterbanks._runs import matrix_from_boundaries
+from ._layout import BandLayout
+from ._runs import matrix_from_boundaries
 
 # fmt: off
 _BS_62 = (
