@@ -52,6 +52,10 @@ class Gains(torch.nn.Module):
         return raw_audio[:, None] * self.gains
 
 
+# Models this small are slower on several threads than on one.
+torch.set_num_threads(1)
+
+
 @pytest.fixture
 def gains_checkpoint() -> Callable[..., Any]:
     """What hfbs_model.load_checkpoint gives, around a model of gains."""

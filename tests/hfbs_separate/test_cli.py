@@ -21,13 +21,14 @@ from hfbs_separate import SeparationError, Separator, _decode
 from hfbs_separate.cli import main
 
 HFBS = Path(sys.executable).with_name("hfbs")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
-    """A second and a half of noise in stereo at 8 kHz, 24 bits."""
+    """Three quarters of a second of noise in stereo at 8 kHz, 24 bits: two chunks and more of the tiny model."""
     path = tmp_path / "My song [live].flac"
-    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (12000, 2)), 8000, "PCM_24")
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (6000, 2)), 8000, "PCM_24")
     return path
 
 
@@ -63,7 +64,7 @@ def test_a_song_is_separated_to_its_place(
     assert result.stdout == f"{folder / 'vocals.wav'}\n{folder / 'other.wav'}\n"
     audio = soundfile.read(song, dtype="float32")[0]
     expected = Separator.from_checkpoint(*tiny_checkpoint, device="cpu").separate(audio.T, 8000)
-    assert sorted(os.listdir(folder)) == ["other.wav", "vocals.wav"]
+    assert sorted(file.name for file in folder.iterdir()) == ["other.wav", "vocals.wav"]
     for name, stem in expected.items():
         written, rate = soundfile.read(folder / f"{name}.wav", dtype="float32")
         assert (rate, soundfile.info(folder / f"{name}.wav").subtype) == (8000, "FLOAT")
@@ -76,8 +77,8 @@ def test_the_command_names_device_precision_threads_model_chunks_song_and_speed(
     device, model, about_song, speed = separate(song).stderr.splitlines()
     assert device == f"cpu, float32, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
     assert model == "tiny.ckpt: vocals, other; 8000 Hz stereo, chunks of 0.5 s, 2 chunks cover each sample"
-    assert about_song == "My song [live].flac: 1.5 s, 8000 Hz stereo"
-    assert re.fullmatch(r"1\.5 s of audio in \d+\.\d s, [\d.e+]+ times as fast as real time", speed)
+    assert about_song == "My song [live].flac: 0.8 s, 8000 Hz stereo"
+    assert re.fullmatch(r"0\.8 s of audio in \d+\.\d s, [\d.e+]+ times as fast as real time", speed)
 
 
 def test_options_reach_the_separator(separate: Callable[..., Result], song: Path) -> None:
@@ -111,17 +112,22 @@ def test_the_audio_of_a_video_is_separated(
     assert [soundfile.info(line).frames for line in result.stdout.splitlines()] == [8000, 8000]
 
 
-def test_a_real_song_is_separated(separate: Callable[..., Result], shared_audio: Path) -> None:
-    song = shared_audio / "mixtures" / "lets-go-fishin.ogg"
-    result = separate(song, "--overlap", 1, "--chunk-seconds", 8)
+def test_ten_seconds_of_a_real_song_are_separated(
+    separate: Callable[..., Result], shared_audio: Path, tmp_path: Path
+) -> None:
+    excerpt, rate = soundfile.read(shared_audio / "mixtures" / "lets-go-fishin.ogg", frames=220500)
+    soundfile.write(tmp_path / "song.ogg", excerpt, rate)
+    result = separate(tmp_path / "song.ogg", "--overlap", 1, "--chunk-seconds", 4)
     assert result.exit_code == 0, result.output
-    assert [soundfile.info(line).frames for line in result.stdout.splitlines()] == [soundfile.info(song).frames] * 2
+    stems = [soundfile.read(line)[0] for line in result.stdout.splitlines()]
+    assert [stem.shape for stem in stems] == [excerpt.shape] * 2
+    assert all(np.abs(stem).max() > 1e-4 for stem in stems)
 
 
 def test_24_bits_that_would_clip_are_turned_down_with_a_report(
     separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loud = {"vocals": np.float32([[0, 2.0]]), "other": np.float32([[0.5, -0.5]])}
+    loud = {"vocals": np.array([[0, 2.0]], np.float32), "other": np.array([[0.5, -0.5]], np.float32)}
     monkeypatch.setattr(Separator, "separate", lambda *_, **__: loud)
     result = separate(song, "--format", "24")
     assert "all stems turned down by 6.02 dB, so that 24 bits do not clip" in result.stderr.splitlines()
@@ -137,7 +143,7 @@ def test_existing_stems_are_kept_unless_forced(separate: Callable[..., Result], 
     assert (result.exit_code, stem.read_text()) == (2, "precious")
     assert result.stderr == f"hfbs: error: {stem} exists: add --force to overwrite it, or name another folder with -o\n"
     assert separate(song, "--force").exit_code == 0
-    assert soundfile.info(stem).frames == 12000
+    assert soundfile.info(stem).frames == 6000
 
 
 @pytest.mark.parametrize(
@@ -171,8 +177,8 @@ def test_a_truncated_song_is_refused(separate: Callable[..., Result], tmp_path: 
     result = separate(song)
     assert result.exit_code == 2
     assert re.search(
-        rf"^hfbs: error: {song}: the file is cut short: [\d.]+ s could be decoded of the 2\.5 s that the header states; "
-        r"to separate what is there, copy it first, as with: ffmpeg -i song\.flac -vn rest\.wav$",
+        rf"^hfbs: error: {song}: the file is cut short: [\d.]+ s could be decoded of the 2\.5 s that the header "
+        r"states; to separate what is there, copy it first, as with: ffmpeg -i song\.flac -vn rest\.wav$",
         result.stderr,
         re.M,
     )
@@ -288,13 +294,13 @@ def test_a_stem_name_that_leaves_the_folder_is_refused(
         (["--device", "gpu"], "Invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'."),
         (["--precision", "half"], "Invalid value for '--precision': 'half' is not one of 'auto', 'float32', "),
         (["--format", "16"], "Invalid value for '--format': '16' is not one of 'float', '24'."),
-        (["--overlaps", "2"], "No such option '--overlaps'. Did you mean '--overlap'?"),
+        (["--overlaps", "2"], "No such option"),
     ],
 )
 def test_options_that_cannot_be_honoured_are_refused(
     separate: Callable[..., Result], song: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
-    assert refusal(separate(song, *words), tmp_path / "out").replace("option: -", "option '-").startswith(message)
+    assert refusal(separate(song, *words), tmp_path / "out").startswith(message)
 
 
 def test_a_device_that_is_not_there_is_refused(
@@ -388,7 +394,7 @@ def test_version_and_help_load_no_pytorch() -> None:
 
 
 def hfbs(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HFBS, *map(str, words)], capture_output=True, text=True)
+    return subprocess.run([HFBS, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT)
 
 
 def test_the_installed_command_refuses_in_one_line_without_traceback(
@@ -407,7 +413,7 @@ def test_the_installed_command_separates(song: Path, tmp_path: Path, tiny_checkp
     options = ("--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], "-o", tmp_path / "out")
     run = hfbs("separate", song, *options)
     assert run.returncode == 0, run.stderr
-    assert [soundfile.info(line).frames for line in run.stdout.splitlines()] == [12000, 12000]
+    assert [soundfile.info(line).frames for line in run.stdout.splitlines()] == [6000, 6000]
     assert "Warning" not in run.stderr
 
 
@@ -417,7 +423,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tupl
     soundfile.write(long_song, np.zeros((8000 * 600, 2)), 8000)
     options = ("--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], "-o", tmp_path / "out")
     words = [str(word) for word in (HFBS, "separate", long_song, *options, "--chunk-seconds", 0.05, "--overlap", 20)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("long.wav: "):
             assert process.poll() is None

@@ -190,7 +190,7 @@ def test_options_that_cannot_be_honoured_are_refused(
     gains_checkpoint: Callable[..., Any], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
-        Separator(gains_checkpoint(), **({"device": "cpu"} | options))
+        Separator(gains_checkpoint(), **{"device": "cpu", **options})
 
 
 @pytest.mark.parametrize(

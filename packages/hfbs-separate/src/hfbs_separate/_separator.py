@@ -106,7 +106,12 @@ class Separator:
         )
 
     def __repr__(self) -> str:
-        return f"Separator(stems={self.stems}, {self.sample_rate} Hz, {describe(self.device, self.precision)})"
+        return f"Separator(stems={self.stems}, {self.sample_rate} Hz, {self.computes_on})"
+
+    @property
+    def computes_on(self) -> str:
+        """Device and precision in words, such as ``cpu, float32, 2 threads``."""
+        return describe(self.device, self.precision)
 
     def separate(
         self, audio: ArrayLike, sample_rate: int, *, progress: Progress | None = None

@@ -45,8 +45,11 @@ class Terminal:
             yield
 
     @contextmanager
-    def bar(self, message: str) -> Generator[Callback]:
-        """Show a bar with the time left; it vanishes at the end."""
+    def bar(self, message: str) -> Generator[Callback | None]:
+        """Show a bar with the time left; it vanishes at the end. None where there is no terminal to show it on."""
+        if not self._console.is_terminal:
+            yield None
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -54,9 +57,7 @@ class Terminal:
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
         )
-        with Progress(
-            *columns, console=self._console, transient=True, expand=True, disable=not self._console.is_terminal
-        ) as progress:
+        with Progress(*columns, console=self._console, transient=True, expand=True) as progress:
             task = progress.add_task(escape(message), total=None)
 
             def update(done: int, total: int) -> None:

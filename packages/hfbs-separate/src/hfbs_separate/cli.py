@@ -139,30 +139,24 @@ def separate(
     except (AudioFileError, OutputError) as error:
         raise click.ClickException(str(error)) from error
 
-    from hfbs_model import CheckpointError, ConfigError
-
-    from ._device import describe
-    from ._separator import Separator
-
+    with terminal.busy(f"loading {checkpoint.name}"):
+        separator, remarks = _load(
+            checkpoint,
+            config,
+            device=device,
+            precision=precision,
+            overlap=overlap,
+            chunk_seconds=chunk_seconds,
+            batch_size=batch_size,
+        )
     try:
-        with terminal.busy(f"loading {checkpoint.name}"), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            separator = Separator.from_checkpoint(
-                checkpoint,
-                config,
-                device=device,
-                precision=precision,
-                overlap=overlap,
-                chunk_seconds=chunk_seconds,
-                batch_size=batch_size,
-            )
         jobs = plan_jobs(songs, separator.stems, folder, overwrite=force)
-    except (CheckpointError, ConfigError, OptionError, OutputError) as error:
+    except OutputError as error:
         raise click.ClickException(str(error)) from error
 
-    for warning in caught:
-        terminal.warn(str(warning.message))
-    terminal.say(describe(separator.device, separator.precision))
+    for remark in remarks:
+        terminal.warn(remark)
+    terminal.say(separator.computes_on)
     terminal.say(_about(checkpoint, separator))
     failed = False
     for number, job in enumerate(jobs, start=1):
@@ -176,6 +170,21 @@ def separate(
             failed = True
             terminal.fail(f"{job.song}: {error}")
     context.exit(2 if failed else 0)
+
+
+def _load(checkpoint: Path, config: Path, **options: Any) -> tuple["Separator", list[str]]:
+    """The separator, and what the loader found odd. Only here is PyTorch loaded, which takes seconds."""
+    from hfbs_model import CheckpointError, ConfigError
+
+    from ._separator import Separator
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            separator = Separator.from_checkpoint(checkpoint, config, **options)
+        except (CheckpointError, ConfigError, OptionError) as error:
+            raise click.ClickException(str(error)) from error
+    return separator, [str(warning.message) for warning in caught]
 
 
 def _about(checkpoint: Path, separator: "Separator") -> str:
