@@ -83,11 +83,19 @@ def lossComputation(
 
     Returns:
         The total, or the total and (waveform term, multi-resolution term).
+
+    Raises:
+        ValueError: The estimates hold no sample.
     """
-    target = target[:, list(stem_ids), :, : recon_audio.shape[-1]]
+    if recon_audio.shape[-1] == 0:
+        raise ValueError(
+            "the loss needs at least one sample of output; audio shorter than one hop has none of whole hops, "
+            "so lengthen it, or set match_input_audio_length=True"
+        )
+    target = target[:, list(stem_ids), :, : recon_audio.shape[-1]].to(recon_audio.dtype)
     waveform_loss = F.l1_loss(recon_audio, target)
 
-    estimate, truth = recon_audio.flatten(end_dim=-2), target.to(recon_audio.dtype).flatten(end_dim=-2)
+    estimate, truth = recon_audio.flatten(end_dim=-2), target.flatten(end_dim=-2)
     spectral_loss = torch.stack(
         [_spectral_error(estimate, truth, size, multi_stft) for size in multi_stft.window_sizes]
     ).sum()

@@ -279,7 +279,7 @@ class BandSplitRotator(nn.Module):
         active_stem_ids: Sequence[int] | None = None,
         *,
         return_loss_breakdown: bool = False,
-    ) -> Float[Tensor, "batch active channel time"] | Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
+    ) -> Float[Tensor, "batch active channel kept"] | Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
         """Separate audio, or compute the loss against the true stems.
 
         Args:
@@ -291,8 +291,9 @@ class BandSplitRotator(nn.Module):
             return_loss_breakdown: Return the loss's two terms as well; needs ``target``.
 
         Returns:
-            Stems, (batch, active stem, channel, time), as long as the input; with a target, the loss, or
-            (loss, (waveform term, multi-resolution term)).
+            Stems, (batch, active stem, channel, time), as long as the input, or its whole hops where
+            ``match_input_audio_length`` is False; with a target, the loss, or (loss, (waveform term, multi-resolution
+            term)).
 
         Raises:
             ValueError: Audio or target of the wrong shape, empty, or not finite; a stem that is not there.
@@ -329,7 +330,7 @@ class BandSplitRotator(nn.Module):
 
     def _audio_of(
         self, spectrum: Complex[Tensor, "batch active channel bin frame"], length: int
-    ) -> Float[Tensor, "batch active channel time"]:
+    ) -> Float[Tensor, "batch active channel kept"]:
         spectrum = F.pad(spectrum, (0, 0, self.bins.start, self.stft_settings.num_bins - self.bins.stop))
         if self.zero_dc:
             spectrum = spectrum.index_fill(-2, torch.tensor(0, device=spectrum.device), 0.0)

@@ -109,7 +109,7 @@ class MelBandRoformer(BandSplitRotator):
         active_stem_ids: Sequence[int] | None = None,
         *,
         return_loss_breakdown: bool = False,
-    ) -> Float[Tensor, "batch *active channel hops"] | Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
+    ) -> Float[Tensor, "batch *active channel kept"] | Float[Tensor, ""] | tuple[Float[Tensor, ""], LossTerms]:
         """As :meth:`~hfbs_model.BandSplitRotator.forward`, without the stem axis where there is one stem."""
         result = super().forward(
             raw_audio,
