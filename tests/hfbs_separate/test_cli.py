@@ -409,14 +409,6 @@ def test_the_installed_command_refuses_in_one_line_without_traceback(
     assert run.stderr.startswith("hfbs: error: No such option")
 
 
-def test_the_installed_command_separates(song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]) -> None:
-    options = ("--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], "-o", tmp_path / "out")
-    run = hfbs("separate", song, *options)
-    assert run.returncode == 0, run.stderr
-    assert [soundfile.info(line).frames for line in run.stdout.splitlines()] == [6000, 6000]
-    assert "Warning" not in run.stderr
-
-
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tuple[Path, Path]) -> None:
     long_song = tmp_path / "long.wav"
