@@ -3,7 +3,7 @@
 from typing import cast
 
 import numpy as np
-import soxr  # pyright: ignore[reportMissingTypeStubs]
+import soxr
 
 from ._chunks import Audio
 

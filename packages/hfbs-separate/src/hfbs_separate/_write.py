@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import soundfile  # pyright: ignore[reportMissingTypeStubs]
+import soundfile
 
 from ._chunks import Audio
 from ._options import SampleFormat
