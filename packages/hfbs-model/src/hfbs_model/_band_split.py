@@ -1,6 +1,7 @@
 """From the bins of each band to one token per band."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -22,12 +23,14 @@ class BandSplit(nn.Module):
         self.dim_inputs = tuple(dim_inputs)
         self.to_features = nn.ModuleList(nn.Sequential(RMSNorm(width), nn.Linear(width, dim)) for width in dim_inputs)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the projections are held in, and so what they take."""
-        return next(self.parameters()).dtype
-
     def forward(self, x: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
-        """Tokens of all bands; the input holds the bands' features one after the other."""
-        bands = torch.split(x, list(self.dim_inputs), dim=-1)
-        return torch.stack([to_token(band) for to_token, band in zip(self.to_features, bands, strict=True)], dim=-2)
+        """Tokens of all bands in the precision of the weights; the input, in any, holds the bands' features one after
+        the other.
+
+        They are normalised before they are rounded: the spectrum of loud audio is beyond float16.
+        """
+        tokens: list[Tensor] = []
+        for to_token, band in zip(self.to_features, torch.split(x, list(self.dim_inputs), dim=-1), strict=True):
+            norm, project = cast("tuple[RMSNorm, nn.Linear]", tuple(cast("nn.Sequential", to_token)))
+            tokens.append(project(norm(band).to(project.weight.dtype)))
+        return torch.stack(tokens, dim=-2)

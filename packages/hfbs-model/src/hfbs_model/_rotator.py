@@ -318,7 +318,7 @@ class BandSplitRotator(nn.Module):
         return lossComputation(stems, truth, stem_ids, self.loss_settings)
 
     def _tokens(self, features: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
-        x = self._recomputed(self.band_split, features.to(self.band_split.dtype))
+        x = self._recomputed(self.band_split, features)
         outputs: list[Tensor] = []
         values: AxisValues | None = None
         for layer in self.layers:
