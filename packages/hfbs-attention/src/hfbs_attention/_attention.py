@@ -6,7 +6,6 @@ from typing import Literal, overload
 import torch
 from einops import rearrange
 from jaxtyping import Float
-from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from ._attend import Attend
 from ._norm import RMSNorm
 from ._positions import frequencies_of, with_pope, with_rotary
 from ._sizes import check_sizes
-from ._types import ValueMix
+from ._types import PoPE, ValueMix
 
 
 class Attention(nn.Module):

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor
+
+from ._types import PoPE
 
 
 def frequencies_of(embed: RotaryEmbedding | PoPE) -> Float[Tensor, " frequency"]:

@@ -4,7 +4,6 @@ from typing import Literal, cast, overload
 
 import torch
 from jaxtyping import Float
-from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
@@ -13,7 +12,7 @@ from ._attention import Attention
 from ._feedforward import FeedForward
 from ._linear_attention import LinearAttention
 from ._norm import RMSNorm
-from ._types import ParametersAttention, ValueMix
+from ._types import ParametersAttention, PoPE, ValueMix
 
 
 class _Layer(nn.ModuleList):

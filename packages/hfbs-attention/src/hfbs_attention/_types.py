@@ -1,10 +1,16 @@
 """Typed records of keywords, and the words for choices, that travel between constructors."""
 
-from typing import Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
+from torch import nn
 from torch.nn.attention import SDPBackend
+
+if TYPE_CHECKING:
+    from PoPE_pytorch import PoPE as PoPE
+else:
+    # For checkers of types at run time: importing PoPE_pytorch takes longer than PyTorch, and few models have PoPE.
+    PoPE = nn.Module
 
 type ValueMix = Literal["fixed", "learned"] | None
 """How an attention layer mixes the first layer's values into its own: by half, by a learned gate, or not at all."""

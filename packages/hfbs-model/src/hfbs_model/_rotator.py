@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
-from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
@@ -25,6 +24,9 @@ from ._loss import LossTerms, ParametersComputeLoss, lossComputation
 from ._mask import MaskEstimator
 from ._settings import UnknownKeyword, refuse_unknown, resolve_freq_range, resolve_layout, resolve_value_mix
 from ._stft import ParametersSTFT, WindowFunction, istft, stft
+
+if TYPE_CHECKING:
+    from PoPE_pytorch import PoPE
 
 
 class BandSplitRotator(nn.Module):
@@ -206,7 +208,7 @@ class BandSplitRotator(nn.Module):
         self.use_torch_checkpoint = use_torch_checkpoint
 
         time_rotary, band_rotary = (None, None) if use_pope else (RotaryEmbedding(dim_head), RotaryEmbedding(dim_head))
-        time_pope, band_pope = (PoPE(dim_head, heads=heads), PoPE(dim_head, heads=heads)) if use_pope else (None, None)
+        time_pope, band_pope = (_pope(dim_head, heads), _pope(dim_head, heads)) if use_pope else (None, None)
 
         def axial_layer(mix: ValueMix) -> AxialLayer:
             return AxialLayer(
@@ -342,3 +344,9 @@ class BandSplitRotator(nn.Module):
         if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
             return cast("Tensor", checkpoint(module, x, use_reentrant=False))
         return module(x)
+
+
+def _pope(dim_head: int, heads: int) -> "PoPE":
+    from PoPE_pytorch import PoPE  # takes longer to import than PyTorch, and few models have it
+
+    return PoPE(dim_head, heads=heads)
