@@ -1,6 +1,7 @@
-"""What the READMEs show runs as they show it."""
+"""What the READMEs and the documentation show runs as they show it, and the documentation leaves no name out."""
 
 import ast
+import importlib
 import os
 import re
 import shlex
@@ -8,11 +9,17 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from workspace._repository import MEMBERS, ROOT
+from workspace._repository import MEMBERS, ROOT, Member
 
+PAGES = (
+    ROOT / "README.md",
+    *(member.folder / "README.md" for member in MEMBERS.values()),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+?) -->\s*)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
@@ -20,7 +27,7 @@ BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a README: where it begins, and why it is not run, if it is not."""
+    """A fenced block of a page: where it begins, and why it is not run, if it is not."""
 
     where: str
     language: str
@@ -30,19 +37,17 @@ class Block:
 
 def blocks(*languages: str) -> list[Block]:
     found: list[Block] = []
-    for readme in (ROOT / "README.md", *(member.folder / "README.md" for member in MEMBERS.values())):
-        if not readme.exists():
-            continue
-        text = readme.read_text(encoding="utf-8")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
         for match in BLOCK.finditer(text):
             if match["language"] in languages:
-                where = f"{readme.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
+                where = f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
                 found.append(Block(where, match["language"], match["text"], match["reason"]))
     return found
 
 
 def commands() -> list[tuple[str, list[str]]]:
-    """Every command of the READMEs' shell blocks, split at `&&`, its comment and its prompt taken away."""
+    """Every command of the pages' shell blocks, split at `&&`, its comment and its prompt taken away."""
     return [
         (block.where, shlex.split(command))
         for block in blocks("console", "bash", "sh")
@@ -69,7 +74,7 @@ def test_the_readme_holds_the_two_command_lines():
         assert f"\npip install nox uv && nox -s {session}\n" in re.sub(r" +#.*", "", readme)
 
 
-def test_the_sessions_that_the_readmes_name_exist():
+def test_the_sessions_that_the_pages_name_exist():
     module = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
     sessions = {
         function.name
@@ -81,7 +86,7 @@ def test_the_sessions_that_the_readmes_name_exist():
     assert named <= sessions
 
 
-def test_the_commands_and_options_that_the_readmes_name_exist():
+def test_the_commands_and_options_that_the_pages_name_exist():
     hfbs = Path(sys.executable).with_name("hfbs")
     for where, words in commands():
         if words[0] == "hfbs":
@@ -91,7 +96,7 @@ def test_the_commands_and_options_that_the_readmes_name_exist():
                 assert re.search(rf"{re.escape(option)}\b", run.stdout), f"{where}: hfbs has no {option}"
 
 
-def test_what_the_readmes_install_is_a_package_or_an_extra_of_this_workspace():
+def test_what_the_pages_install_is_a_package_or_an_extra_of_this_workspace():
     for where, words in commands():
         for name, listed in re.findall(
             r"\b(hfbs-[a-z]+)(?:\[([a-z,]+)\])?", " ".join(words) if "install" in words else ""
@@ -99,3 +104,14 @@ def test_what_the_readmes_install_is_a_package_or_an_extra_of_this_workspace():
             assert name in MEMBERS, f"{where}: there is no {name}"
             extras = MEMBERS[name].project.get("optional-dependencies", {}).keys()
             assert {*filter(None, listed.split(","))} <= extras, f"{where}: {name} lacks one of the extras {listed}"
+
+
+@pytest.mark.parametrize("member", MEMBERS.values(), ids=str)
+def test_the_api_page_of_a_package_has_every_public_name(member: Member):
+    page = (ROOT / "docs" / "api" / f"{member.import_name}.rst").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\.\. auto(?!module)\w+:: (\w+)$", page, re.M))
+    package = importlib.import_module(member.import_name)
+    public = {
+        name for name in dir(package) if not name.startswith("_") and not isinstance(getattr(package, name), ModuleType)
+    }
+    assert described == public - {"TYPE_CHECKING"}

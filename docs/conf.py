@@ -1,0 +1,62 @@
+"""Builds these pages: `nox -s docs`. Nothing is fetched from the web, and the pages need none either."""
+
+import sys
+import typing
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+# Makes jaxtyping print shapes as one writes them: Float[Tensor, "batch time"], without its own name before each.
+typing.GENERATING_DOCUMENTATION = "hfbs"
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "hfbs"
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.intersphinx",
+    "myst_parser",
+    "sphinxcontrib.bibtex",
+    "figures",
+    "rendering",
+]
+exclude_patterns = ["_build", "examples"]
+
+html_theme = "furo"
+html_title = "hfbs"
+html_static_path = ["_static"]
+html_css_files = ["hfbs.css"]
+html_show_copyright = False
+html_show_sphinx = False
+html_math_renderer = "mathml"
+
+bibtex_bibfiles = ["../citations/hfbs.bib"]
+
+myst_enable_extensions = ["deflist", "dollarmath", "substitution"]
+myst_heading_anchors = 3
+myst_substitutions = {
+    f"{package}_version": version_of(f"hfbs-{package}") for package in ("filterbanks", "attention", "model", "separate")
+}
+
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+python_maximum_signature_line_length = 88
+
+# Each file names the few objects of that project that these pages mention.
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", "inventories/python.txt"),
+    "numpy": ("https://numpy.org/doc/stable", "inventories/numpy.txt"),
+    "torch": ("https://docs.pytorch.org/docs/stable", "inventories/torch.txt"),
+    "matplotlib": ("https://matplotlib.org/stable", "inventories/matplotlib.txt"),
+}
+nitpick_ignore = [
+    # Neither project has an inventory.
+    ("py:class", "rotary_embedding_torch.rotary_embedding_torch.RotaryEmbedding"),
+    ("py:class", "PoPE_pytorch.pope.PoPE"),
+    # jaxtyping publishes none; its words stand before the axes that they describe.
+    ("py:class", "Float"),
+    ("py:class", "Complex"),
+    # Aliases of private modules: the docstrings say in words what they stand for.
+    ("py:class", "hfbs_separate._chunks.Progress"),
+    ("py:class", "hfbs_model._loss.LossTerms"),
+]

@@ -1,0 +1,82 @@
+"""What Sphinx does not do by itself: formulas without scripts, signatures and links as a reader wants them."""
+
+import re
+import sys
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.logging import getLogger
+
+# Where a type was defined in a private module: the name that one imports it by.
+PUBLIC_NAMES = {
+    r"(hfbs_\w+)\._\w+\.": r"\1.",
+    r"numpy\._typing\._\w+\.": "numpy.typing.",
+    r"torch\.nn\.modules\.\w+\.": "torch.nn.",
+    r"torch\.nn\.attention\._": "torch.nn.attention.",
+    r"Axes$": "matplotlib.axes.Axes",
+    r"Tensor$": "torch.Tensor",
+}
+
+
+def write_mathml(translator: Any, node: nodes.math | nodes.math_block) -> None:
+    """Let the browser set formulas, which needs no script and no fonts from the web."""
+    try:
+        translator.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    except MathError as error:
+        getLogger(__name__).warning("%s", error, location=node)
+    raise nodes.SkipNode
+
+
+def link_by_public_name(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.TextElement
+) -> nodes.reference | None:
+    """Give a reference that leads nowhere the public name of its target; intersphinx, which is next, finds the rest."""
+    if node.get("refdomain") != "py":
+        return None
+    for private, public in PUBLIC_NAMES.items():
+        node["reftarget"] = re.sub(f"^{private}", public, node["reftarget"])
+    return env.domains.python_domain.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, content
+    )
+
+
+def tidy_signature(
+    app: Sphinx, what: str, name: str, value: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Write defaults that are functions as one calls them, and leave out the parameter that only catches mistakes."""
+    if signature is not None:
+        signature = re.sub(r"<built-in method (\w+) of type object[^>]*>", r"torch.\1", signature)
+        signature = signature.replace(", **unknown: object", "")
+    return signature, returns
+
+
+def document_constant(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Take what stands below a constant in the private module that defines it: the package hands on the value alone."""
+    package, _, constant = name.rpartition(".")
+    if what in ("data", "type"):
+        homes = [ModuleAnalyzer.for_module(module) for module in sys.modules if module.startswith(f"{package}._")]
+        lines[:] = next(docs for home in homes if (docs := home.find_attr_docs().get(("", constant))))
+
+
+def forget_overloads(analyzer: ModuleAnalyzer) -> None:
+    """Show the signature that overloads implement: it has the shapes, and says all that they say."""
+    analyze(analyzer)
+    analyzer.overloads = {}
+
+
+analyze = ModuleAnalyzer.analyze
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register all of it."""
+    ModuleAnalyzer.analyze = forget_overloads
+    app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
+    app.connect("autodoc-process-docstring", document_constant)
+    app.connect("autodoc-process-signature", tidy_signature)
+    app.connect("missing-reference", link_by_public_name, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
