@@ -25,8 +25,10 @@ PUBLIC_NAMES = {
 
 def write_mathml(translator: Any, node: nodes.math | nodes.math_block) -> None:
     """Let the browser set formulas, which needs no script and no fonts from the web."""
+    displayed = isinstance(node, nodes.math_block)
     try:
-        translator.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+        formula = tex2mathml(node.astext(), as_block=displayed)
+        translator.body.append(f'<div class="formula">{formula}</div>' if displayed else formula)
     except MathError as error:
         getLogger(__name__).warning("%s", error, location=node)
     raise nodes.SkipNode
