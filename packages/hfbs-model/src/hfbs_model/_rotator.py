@@ -142,7 +142,15 @@ class BandSplitRotator(nn.Module):
     ) -> None:
         super().__init__()
         refuse_unknown(unknown, list(signature(BandSplitRotator).parameters)[:-1], type(self).__name__)
-        sizes = {"dim": dim, "depth": depth, "num_stems": num_stems, "mlp_expansion_factor": mlp_expansion_factor}
+        sizes = {
+            "dim": dim,
+            "depth": depth,
+            "num_stems": num_stems,
+            "time_transformer_depth": time_transformer_depth,
+            "freq_transformer_depth": freq_transformer_depth,
+            "heads": heads,
+            "mlp_expansion_factor": mlp_expansion_factor,
+        }
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} is at least 1, got {size}")
@@ -175,7 +183,7 @@ class BandSplitRotator(nn.Module):
             sample_rate=sample_rate,
             freq_range=freq_range,
         )
-        value_mix = resolve_value_mix(use_value_residual_learning, learned_value_residual_mix)
+        value_mix = resolve_value_mix(use_value_residual_learning, learned_value_residual_mix, depth)
         transformer = ParametersTransformer(
             dim=dim,
             dim_head=dim_head,

@@ -68,7 +68,9 @@ def resolve_freq_range(freq_range: tuple[int, int] | None, num_bins: int) -> tup
     return first, last
 
 
-def resolve_value_mix(use_value_residual_learning: bool, learned_value_residual_mix: bool | None) -> ValueMix:
+def resolve_value_mix(
+    use_value_residual_learning: bool, learned_value_residual_mix: bool | None, depth: int
+) -> ValueMix:
     """How layers after the first mix in the first layer's values."""
     if not use_value_residual_learning:
         if learned_value_residual_mix is not None:
@@ -77,6 +79,8 @@ def resolve_value_mix(use_value_residual_learning: bool, learned_value_residual_
                 "set it, or leave both out"
             )
         return None
+    if depth == 1:
+        raise ValueError("use_value_residual_learning=True needs depth of at least 2: one layer has none to mix in")
     return "fixed" if learned_value_residual_mix is False else "learned"
 
 
