@@ -1,6 +1,7 @@
 """What the separator takes, checked at its door."""
 
 from collections.abc import Sequence
+from operator import index
 
 import torch
 from einops import rearrange
@@ -8,15 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def checked_audio(audio: Tensor, channels: int) -> Float[Tensor, "batch channel time"]:
+def checked_audio(audio: object, channels: int) -> Float[Tensor, "batch channel time"]:
     """Audio as (batch, channel, time), finite and not empty.
 
     Raises:
-        TypeError: Not floating-point.
+        TypeError: No tensor, or not floating-point.
         ValueError: Wrong rank or number of channels, no samples, NaN or infinity.
     """
-    if not audio.is_floating_point():
-        raise TypeError(f"raw_audio holds floating-point samples, got {audio.dtype}; divide 16-bit samples by 32768.0")
+    audio = _floating_point("raw_audio", audio)
     if audio.ndim not in (2, 3):
         raise ValueError(f"raw_audio is (batch, time) or (batch, channel, time), got shape {tuple(audio.shape)}")
     if audio.ndim == 2:
@@ -36,12 +36,14 @@ def checked_audio(audio: Tensor, channels: int) -> Float[Tensor, "batch channel 
     return audio
 
 
-def checked_target(target: Tensor, mixture: Tensor, num_stems: int) -> Float[Tensor, "batch stem channel longer"]:
+def checked_target(target: object, mixture: Tensor, num_stems: int) -> Float[Tensor, "batch stem channel longer"]:
     """True stems as (batch, stem, channel, time), at least as long as the mixture.
 
     Raises:
+        TypeError: No tensor, or not floating-point.
         ValueError: Any other shape, NaN or infinity.
     """
+    target = _floating_point("target", target)
     batch, channels, time = mixture.shape
     expected = (batch, num_stems, channels)
     full = target
@@ -62,14 +64,26 @@ def checked_stems(active_stem_ids: Sequence[int] | None, num_stems: int) -> list
     """Indices of the stems to compute.
 
     Raises:
+        TypeError: No whole numbers.
         ValueError: None at all, one that is not there, or one twice.
     """
     if active_stem_ids is None:
         return list(range(num_stems))
-    stems = [int(stem) for stem in active_stem_ids]
+    try:
+        stems = [index(stem) for stem in active_stem_ids]
+    except TypeError as error:
+        raise TypeError(f"active_stem_ids are whole numbers, got {active_stem_ids!r}") from error
     if not stems or len(set(stems)) < len(stems) or not all(0 <= stem < num_stems for stem in stems):
         raise ValueError(f"active_stem_ids are different numbers from 0 to {num_stems - 1}, at least one, got {stems}")
     return stems
+
+
+def _floating_point(name: str, audio: object) -> Tensor:
+    if not isinstance(audio, Tensor):
+        raise TypeError(f"{name} is a tensor, got {type(audio).__name__}; convert it by torch.as_tensor")
+    if not audio.is_floating_point():
+        raise TypeError(f"{name} holds floating-point samples, got {audio.dtype}; divide 16-bit samples by 32768.0")
+    return audio
 
 
 def _refuse_not_finite(name: str, audio: Tensor) -> None:

@@ -307,10 +307,13 @@ class BandSplitRotator(nn.Module):
 
         Raises:
             ValueError: Audio or target of the wrong shape, empty, or not finite; a stem that is not there.
-            TypeError: Audio that is not floating-point.
+            TypeError: Audio or target that is no tensor or not floating-point.
         """
         mixture = checked_audio(raw_audio, self.audio_channels)
         stem_ids = checked_stems(active_stem_ids, self.num_stems)
+        truth = None if target is None else checked_target(target, mixture, self.num_stems)
+        if truth is None and return_loss_breakdown:
+            raise ValueError("return_loss_breakdown=True needs the true stems; pass target")
 
         spectrum = stft(mixture, self.stft_settings)[:, :, self.bins]
         tokens = self._tokens(self.band_gather.split(spectrum))
@@ -318,11 +321,8 @@ class BandSplitRotator(nn.Module):
         masks = self.band_gather.merge(torch.stack(for_each_stem, dim=1))
         stems = self._audio_of(masks * rearrange(spectrum, "b c f t -> b 1 c f t"), mixture.shape[-1])
 
-        if target is None:
-            if return_loss_breakdown:
-                raise ValueError("return_loss_breakdown=True needs the true stems; pass target")
+        if truth is None:
             return stems
-        truth = checked_target(target, mixture, self.num_stems)
         if return_loss_breakdown:
             return lossComputation(stems, truth, stem_ids, self.loss_settings, return_loss_breakdown=True)
         return lossComputation(stems, truth, stem_ids, self.loss_settings)
