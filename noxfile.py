@@ -26,6 +26,7 @@ SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,beartype.bearty
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
+nox.options.allow_parallel = True
 nox.options.sessions = ["tests", "lint", "typecheck"]
 
 # Interpreters that pyenv keeps off PATH, and the uv that came with nox.
@@ -42,8 +43,8 @@ def sync(session: nox.Session, *selection: str) -> None:
     """Make the session's environment hold exactly `selection`, in the versions of uv.lock."""
     if Path(".git").exists():
         # uv writes its registry's addresses into the working copy of uv.lock; git must not see them.
-        for key, value in {"clean": "python3 tools/lock_filter.py", "smudge": "cat", "required": "true"}.items():
-            subprocess.run(["git", "config", f"filter.uv-lock.{key}", value], check=True)
+        included = ["include.path", "../tools/gitconfig", "^../tools/gitconfig$"]
+        subprocess.run(["git", "config", "--replace-all", *included], check=False)
     session.run_install("uv", "sync", "--quiet", *selection, external=True)
 
 
@@ -116,7 +117,7 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-W", "-n", "docs", "docs/_build/html", *session.posargs)
 
 
-@nox.session(python="3.12")
+@nox.session(python="3.12", allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """Measure speed and memory."""
     sync(session, *WHOLE, "--group=bench")
