@@ -50,12 +50,10 @@ intersphinx_mapping = {
     "matplotlib": ("https://matplotlib.org/stable", "inventories/matplotlib.txt"),
 }
 nitpick_ignore = [
-    # Neither project has an inventory.
+    # Its project has no inventory.
     ("py:class", "rotary_embedding_torch.rotary_embedding_torch.RotaryEmbedding"),
-    ("py:class", "PoPE_pytorch.pope.PoPE"),
-    # jaxtyping publishes none; its words stand before the axes that they describe.
+    # jaxtyping has none; its words stand before the axes that they describe.
     ("py:class", "Float"),
-    ("py:class", "Complex"),
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._chunks.Progress"),
     ("py:class", "hfbs_model._loss.LossTerms"),
