@@ -71,8 +71,8 @@ def lossComputation(
     r"""Mean absolute error of the waveform plus that of its complex spectra, summed over resolutions
     :cite:p:`lu2023bsroformer`.
 
-    :math:`\overline{|\hat{x} - x|} + \lambda \sum_w \overline{|\mathrm{STFT}_w \hat{x} - \mathrm{STFT}_w x|}`, as MSST
-    has it. Audio too short for a transform of the longest frame is lengthened by silence.
+    :math:`\mathrm{mean}|\hat{x} - x| + \lambda \sum_w \mathrm{mean}|\mathrm{STFT}_w \hat{x} - \mathrm{STFT}_w x|`, as
+    MSST has it. Audio too short for a transform of the longest frame is lengthened by silence.
 
     Args:
         recon_audio: Estimates of the active stems, (batch, active stem, channel, time).

@@ -20,9 +20,9 @@ class MelBandRoformer(BandSplitRotator):
 
     What differs from :class:`~hfbs_model.BandSplitRotator`: one stem comes without the stem axis, (batch, channel,
     time); unless ``match_input_audio_length`` is True, the output has whole hops only. What differs from MSST's class:
-    audio too short to be mirrored is separated too; with one stem and two channels, the loss compares both channels
-    (MSST's compares both estimates with the left channel's truth); an unknown keyword is named with the nearest known
-    one; a ``dim_freqs_in`` other than the default is checked, not ignored.
+    audio too short to be mirrored is separated too; one stem can be trained (MSST's loss fails there, whatever the
+    target's shape); an unknown keyword is named with the nearest known one; a ``dim_freqs_in`` other than the default
+    is checked, not ignored.
     """
 
     def __init__(
