@@ -41,11 +41,17 @@ os.environ["PATH"] = os.pathsep.join(
 
 def sync(session: nox.Session, *selection: str) -> None:
     """Make the session's environment hold exactly `selection`, in the versions of uv.lock."""
-    if Path(".git").exists():
-        # uv writes its registry's addresses into the working copy of uv.lock; git must not see them.
-        included = ["include.path", "../tools/gitconfig", "^../tools/gitconfig$"]
-        subprocess.run(["git", "config", "--replace-all", *included], check=False)
     session.run_install("uv", "sync", "--quiet", *selection, external=True)
+    if Path(".git").exists():
+        # uv has written its registry's addresses into the working copy of uv.lock: git must look at it cleaned, and,
+        # where that is what git has, take note of the file's new size. A session beside this one may do the same.
+        git("config", "--replace-all", "include.path", "../tools/gitconfig", "^../tools/gitconfig$")
+        if git("diff", "--quiet", "--", "uv.lock") == 0:
+            git("add", "uv.lock")
+
+
+def git(*arguments: str) -> int:
+    return subprocess.run(["git", *arguments], check=False, capture_output=True).returncode
 
 
 @nox.session(python=PYTHONS)
