@@ -50,7 +50,7 @@ def infer_architecture(weights: Mapping[str, Tensor]) -> Architecture:
             )
     try:
         return _infer(weights)
-    except (KeyError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
         raise CheckpointError(
             "the keys of this checkpoint are not those of a BS-RoFormer or Mel-Band RoFormer "
             f"(first key: {next(iter(weights))!r}); is this the right model?"

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from os import PathLike
-from typing import Any, Protocol, cast
+from typing import Any, cast
+
+from torch import Tensor
 
 from ._architecture import Architecture, infer_architecture
 from ._config import Config, read_config
 from ._errors import CheckpointError, ConfigError
+from ._keywords import check_keywords
 from ._msst import least_depth, rotator_keywords
 from ._rotator import BandSplitRotator
 from ._weights import read_weights
@@ -34,13 +37,6 @@ class Checkpoint:
     num_overlap: int
 
 
-class _Keys(Protocol):
-    """What ``load_state_dict`` returns, which PyTorch leaves without types."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
 def load_checkpoint(path: str | PathLike[str], config: str | PathLike[str]) -> Checkpoint:
     """Build the model that a checkpoint and MSST's YAML describe, and load its weights.
 
@@ -57,6 +53,7 @@ def load_checkpoint(path: str | PathLike[str], config: str | PathLike[str]) -> C
         ConfigError: The YAML cannot be read, has keywords that nothing uses, or lacks what weights do not tell.
     """
     settings = read_config(config)
+    check_keywords(settings.model, config)
     weights = read_weights(path)
     architecture = infer_architecture(weights)
     keywords = _keywords(settings, architecture, config)
@@ -67,12 +64,8 @@ def load_checkpoint(path: str | PathLike[str], config: str | PathLike[str]) -> C
     except (TypeError, ValueError) as error:
         raise ConfigError(f"section 'model' of {config}: {error}") from error
     _refuse(_band_differences(model, architecture), path, config)
-    keys = cast("_Keys", model.load_state_dict(weights, strict=False))
-    if keys.missing_keys or keys.unexpected_keys:
-        raise CheckpointError(
-            f"{path} is not of this architecture: it lacks {_some(keys.missing_keys)} "
-            f"and has {_some(keys.unexpected_keys)} that nothing uses"
-        )
+    _refuse_foreign(weights, model.state_dict(), path)
+    model.load_state_dict(weights)
     if len(settings.stems) != model.num_stems:
         raise ConfigError(
             f"{config} names {len(settings.stems)} stem(s) ({', '.join(settings.stems)}), "
@@ -84,7 +77,10 @@ def load_checkpoint(path: str | PathLike[str], config: str | PathLike[str]) -> C
 
 def _keywords(settings: Config, architecture: Architecture, config: str | PathLike[str]) -> dict[str, object]:
     """The YAML's keywords in the separator's words, less those that only say again what is known or how to compute."""
-    keywords = rotator_keywords(architecture.family, settings.model)
+    try:
+        keywords = rotator_keywords(architecture.family, settings.model)
+    except ValueError as error:
+        raise ConfigError(f"section 'model' of {config}: {error}") from error
     keywords["match_input_audio_length"] = True
     if keywords.pop("sage_attention", False):
         warnings.warn(
@@ -123,6 +119,8 @@ def _band_differences(model: BandSplitRotator, architecture: Architecture) -> li
     said, actual = model.band_gather.widths, architecture.band_features
     if said == actual:
         return []
+    if (len(said), sum(said)) == (len(actual), sum(actual)):
+        return [f"bands: the weights have widths {_some(actual)}, the configuration {_some(said)}; check their order"]
     return [
         f"bands: the weights have {len(actual)} with {sum(actual)} features in all, "
         f"the configuration {len(said)} with {sum(said)}; "
@@ -135,5 +133,24 @@ def _refuse(differences: Sequence[str], path: str | PathLike[str], config: str |
         raise CheckpointError(f"{config} does not describe the checkpoint {path}: " + " | ".join(differences))
 
 
-def _some(keys: Sequence[str]) -> str:
-    return "nothing" if not keys else ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+def _refuse_foreign(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | PathLike[str]) -> None:
+    missing, foreign = [name for name in own if name not in weights], [name for name in weights if name not in own]
+    if missing or foreign:
+        raise CheckpointError(
+            f"{path} is not of this architecture: it lacks {_some(missing)} and has {_some(foreign)} that nothing uses"
+        )
+    for name, weight in weights.items():
+        if weight.shape != own[name].shape:
+            raise CheckpointError(
+                f"{path} is not of this architecture: {name} is {tuple(weight.shape)}, not {tuple(own[name].shape)}"
+            )
+        if not weight.is_floating_point():
+            raise CheckpointError(
+                f"{path} holds {weight.dtype} in {name}, where weights are floating-point; quantised checkpoints "
+                "are not supported"
+            )
+
+
+def _some(items: Sequence[object]) -> str:
+    shown = ", ".join(str(item) for item in items[:3])
+    return "nothing" if not items else shown + (f" and {len(items) - 3} more" if len(items) > 3 else "")

@@ -8,7 +8,7 @@ from typing import cast
 
 import yaml
 
-from ._errors import ConfigError
+from ._errors import ConfigError, shown
 
 type Section = Mapping[str, object]
 
@@ -58,6 +58,8 @@ def read_config(path: str | PathLike[str]) -> Config:
         raise ConfigError(f"cannot read the configuration {where}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where} is no text in UTF-8, so no YAML; is this the checkpoint?") from error
+    except RecursionError as error:
+        raise ConfigError(f"{where} is no YAML: it nests too deeply") from error
     except yaml.constructor.ConstructorError as error:
         raise ConfigError(
             f"{where} is refused: {error.problem or 'a tag'}{_line(error)}; "
@@ -66,7 +68,7 @@ def read_config(path: str | PathLike[str]) -> Config:
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{where} is no YAML: {error.problem or 'it cannot be parsed'}{_line(error)}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is no YAML: {error}") from error
+        raise ConfigError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, Mapping):
         raise ConfigError(
             f"{where} is empty or no mapping; MSST's files have sections audio, model, training, inference"
@@ -104,24 +106,32 @@ class _Sections:
         if section is None:
             return {}
         if not isinstance(section, Mapping):
-            raise ConfigError(f"section {name!r} of {self.where} is a mapping, got {section!r}")
+            raise ConfigError(f"section {name!r} of {self.where} is a mapping, got {shown(section)}")
         return cast("Section", section)
 
     def _stems(self) -> tuple[str, ...]:
         training = self._section("training")
         target, instruments = training.get("target_instrument"), training.get("instruments")
-        if isinstance(target, str) and target:
-            return (target,)
+        if target:
+            return (self._name("training.target_instrument", target),)
         if not isinstance(instruments, list | tuple) or not instruments:
             raise ConfigError(
                 f"{self.where} names no stems: set training.target_instrument to a name, "
                 "or training.instruments to a list"
             )
-        return tuple(str(name) for name in cast("list[object]", instruments))
+        names = tuple(self._name("training.instruments", name) for name in cast("list[object]", instruments))
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigError(f"training.instruments of {self.where} are different names, got {twice!r} twice")
+        return names
+
+    def _name(self, place: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise ConfigError(f"{place} of {self.where} holds names, got {shown(value)}; quote it if it is one")
+        return value
 
     def _whole(self, name: str, value: object, usual: str) -> int:
         if value is None:
             raise ConfigError(f"{self.where} lacks {name}, which weights do not tell; add it, {usual}")
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name} of {self.where} is a whole number, at least 1, got {value!r}; {usual}")
+            raise ConfigError(f"{name} of {self.where} is a whole number, at least 1, got {shown(value)}; {usual}")
         return value

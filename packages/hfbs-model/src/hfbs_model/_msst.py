@@ -6,7 +6,8 @@ from typing import Literal
 type Family = Literal["bs", "mel"]
 """MSST's ``bs_roformer.py`` or ``mel_band_roformer.py``."""
 
-MEL_DEFAULTS: Mapping[str, object] = {"num_bands": 60, "sample_rate": 44100, "attn_dropout": 0.1, "ff_dropout": 0.1}
+MEL_DEFAULTS: Mapping[str, object] = {"num_bands": 60, "sample_rate": 44100}
+"""What MSST's Mel-Band RoFormer takes where a YAML does not state it; dropout does not matter for loading."""
 
 
 def least_depth(family: Family) -> int:
@@ -32,7 +33,8 @@ def rotator_keywords(family: Family, keywords: Mapping[str, object]) -> dict[str
     Raises:
         ValueError: See :func:`hidden_layers`.
     """
-    translated = dict(MEL_DEFAULTS if family == "mel" else {}) | dict(keywords)
+    by_name = family == "mel" and not keywords.keys() & {"freqs_per_bands", "mask_filter_bank"}
+    translated = dict(MEL_DEFAULTS if by_name else {}) | dict(keywords)
     depth = translated.pop("mask_estimator_depth", None)
     if isinstance(depth, int):
         translated["mask_estimator_depth"] = hidden_layers(family, depth)

@@ -1,6 +1,8 @@
 """State dicts from files, without running what files say."""
 
 import pickle
+import struct
+import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,6 +18,20 @@ from ._errors import CheckpointError
 _CONTAINERS = ("state_dict", "state", "model", "model_state_dict")
 _PREFIXES = ("module.", "_orig_mod.")
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+# All that torch's reader has raised from files with a few bytes replaced.
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
 
 
 def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
@@ -51,26 +67,31 @@ def _pytorch(where: Path, start: bytes) -> object:
     if start != _ZIP and not start.startswith(_PICKLE):
         raise CheckpointError(f"{where} is no PyTorch checkpoint (it starts with {start!r}); is this the right file?")
     try:
-        return cast("object", torch.load(where, map_location="cpu", weights_only=True))
+        with warnings.catch_warnings():
+            # What it reads it reads rightly, and what it does not is an error below.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            return cast("object", torch.load(where, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{where} is refused: its pickle holds more than tensors and plain values, "
             "and reading that would run code; ask its author for a plain state dict or safetensors"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(f"{where} is damaged or truncated; download it again") from error
 
 
 def _unwrapped(content: object, where: Path) -> dict[str, Tensor]:
-    while isinstance(content, Mapping):
-        mapping = cast("Mapping[str, object]", content)
-        inner = next((mapping[name] for name in _CONTAINERS if isinstance(mapping.get(name), Mapping)), None)
-        if inner is None:
-            tensors = {_bare(name): value for name, value in mapping.items() if isinstance(value, Tensor)}
+    for _ in _CONTAINERS:
+        mapping = cast("Mapping[object, object]", content if isinstance(content, Mapping) else {})
+        content = next((mapping[name] for name in _CONTAINERS if isinstance(mapping.get(name), Mapping)), None)
+        if content is None:
+            tensors = {
+                _bare(name): value
+                for name, value in mapping.items()
+                if isinstance(name, str) and isinstance(value, Tensor)
+            }
             if tensors:
                 return tensors
-            break
-        content = inner
     raise CheckpointError(f"{where} holds no state dict: a mapping of names to tensors was expected")
 
 
