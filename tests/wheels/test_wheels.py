@@ -54,7 +54,9 @@ def wheel_of(member: Member, built: Path) -> Path:
 
 def metadata_of(member: Member, built: Path) -> Message:
     with zipfile.ZipFile(wheel_of(member, built)) as wheel:
-        return email.message_from_bytes(wheel.read(f"{member.import_name}-{member.version}.dist-info/METADATA"))
+        return email.message_from_string(
+            wheel.read(f"{member.import_name}-{member.version}.dist-info/METADATA").decode()
+        )
 
 
 def fresh_environment(folder: Path, *requirements: str | Path) -> Path:
