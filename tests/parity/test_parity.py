@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hfbs_model import BandSplitRotator, ParametersComputeLoss, lossComputation
 from parity.cases import CASES, Case
@@ -28,6 +28,10 @@ def loss_of(case: Case, stems: Tensor, target: Tensor) -> Tensor:
     return lossComputation(with_stem_axis(stems), target, range(target.shape[1]), settings)
 
 
+def gradients_of(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_upstream_weights_give_upstream_output_and_gradients(case: Case, rows: list[Row]) -> None:
     torch.manual_seed(len(str(case)))
@@ -45,8 +49,7 @@ def test_upstream_weights_give_upstream_output_and_gradients(case: Case, rows: l
 
     loss_of(case, our_stems, target).backward()
     loss_of(case, their_stems, target).backward()
-    our_gradients = {name: p.grad for name, p in ours.named_parameters() if p.requires_grad}
-    their_gradients = renamed({name: p.grad for name, p in theirs.named_parameters() if p.requires_grad}, case)
+    our_gradients, their_gradients = gradients_of(ours), renamed(gradients_of(theirs), case)
     assert our_gradients.keys() == their_gradients.keys()
     total = torch.stack([gradient.norm() for gradient in their_gradients.values()]).norm()
     gradients = max(
