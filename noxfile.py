@@ -128,8 +128,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python="3.12", allow_parallel=False)
 def bench(session: nox.Session) -> None:
-    """Measure speed and memory."""
-    sync(session, *WHOLE, "--group=bench")
+    """Measure speed against the other implementations and the floor."""
+    sync(session, *WHOLE, "--group=parity")
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
