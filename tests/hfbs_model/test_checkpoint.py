@@ -49,6 +49,7 @@ BS: dict[str, Any] = {
     "skip_connection": False,
 }
 MEL: dict[str, Any] = {name: value for name, value in BS.items() if name != "freqs_per_bands"} | {
+    "depth": 1,
     "num_bands": 60,
     "sample_rate": 44100,
     "dim_freqs_in": 1025,
@@ -228,7 +229,7 @@ def test_sage_attention_is_a_warning(write: Write) -> None:
 MISMATCHES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("bs", {}, {"dim": 16}, r"dim: the weights say 8, the configuration says 16; set it to 8"),
     ("bs", {}, {"depth": 3}, r"depth: the weights say 2, the configuration says 3; set it to 2"),
-    ("mel", {}, {"depth": 1}, r"depth: the weights say 2, the configuration says 1; set it to 2"),
+    ("mel", {"depth": 2}, {"depth": 1}, r"depth: the weights say 2, the configuration says 1; set it to 2"),
     ("bs", {}, {"heads": 4}, r"heads: the weights say 2, the configuration says 4; set it to 2"),
     ("bs", {}, {"dim_head": 8}, r"dim_head: the weights say 4, the configuration says 8; set it to 4"),
     ("bs", {}, {"num_stems": 1}, r"num_stems: the weights say 2, the configuration says 1; set it to 2"),

@@ -69,6 +69,7 @@ def test_published_layouts_give_their_input_back(kind: str, hop_length: int, len
     torch.testing.assert_close(model(audio).reshape(audio.shape), audio, rtol=0, atol=1e-9)
 
 
+@settings(max_examples=60)
 @given(layout=st.from_type(BandLayout), length=st.integers(1, 300))
 def test_zero_dc_takes_away_exactly_the_lowest_bin(tiny: Any, layout: BandLayout, length: int) -> None:
     model = with_masks_of_one(tiny(mask_filter_bank=layout, zero_dc=True))
