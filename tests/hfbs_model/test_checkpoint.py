@@ -288,7 +288,7 @@ def test_a_keyword_left_out_where_its_default_is_wrong_is_named(write: Write, na
         load_checkpoint(*write(built=built, omitted=(name,)))
 
 
-CONFIGS: list[tuple[dict[str, Any], str]] = [
+CONFIGS: list[tuple[dict[Any, Any], str]] = [
     (
         {"stft_n_fft": 128, "dim_freqs_in": 65},
         "section 'model' of .*model.yaml: the bands must hold the 65 bins .* got bands over 33",

@@ -33,7 +33,7 @@ def test_split_is_the_gather_of_filterbanks(layout: BandLayout, channels: int, s
     features = gather.split(torch.from_numpy(spectrum)).split(list(gather.widths), dim=-1)
     for band, expected in zip(features, layout.gather(np.moveaxis(spectrum, 2, 3)), strict=True):
         # (batch, channel, frame, bin) with real and imaginary part → (batch, frame, bin, channel, part)
-        parts = np.stack((expected.real, expected.imag), axis=-1).transpose(0, 2, 3, 1, 4)
+        parts = np.stack((np.real(expected), np.imag(expected)), axis=-1).transpose(0, 2, 3, 1, 4)
         np.testing.assert_array_equal(band.numpy(), parts.reshape(2, 3, -1))
 
 
@@ -43,7 +43,8 @@ def test_merge_is_the_averaging_scatter_of_filterbanks(layout: BandLayout, chann
     bands = [complex_noise(seed + index, 2, 3, channels, 4, width) for index, width in enumerate(layout.widths)]
     # (batch, stem, channel, frame, bin) → (batch, stem, frame, bin, channel, part)
     features = [
-        np.stack((band.real, band.imag), axis=-1).transpose(0, 1, 3, 4, 2, 5).reshape(2, 3, 4, -1) for band in bands
+        np.stack((np.real(band), np.imag(band)), axis=-1).transpose(0, 1, 3, 4, 2, 5).reshape(2, 3, 4, -1)
+        for band in bands
     ]
     merged = gather.merge(torch.from_numpy(np.concatenate(features, axis=-1)))
     np.testing.assert_allclose(merged.numpy(), np.moveaxis(layout.scatter(bands), -1, -2), atol=1e-12)

@@ -206,7 +206,7 @@ class Reference:
         offset = self.state[f"{key}.pope_embed.bias"][head].clip(-2 * math.pi, 0) if is_key else 0
         angle = position * self.state[f"{key}.pope_embed.inv_freqs"] + offset
         points = np.log1p(np.exp(x)) * np.exp(1j * angle)
-        return np.concatenate((points.real, points.imag))
+        return np.concatenate((np.real(points), np.imag(points)))
 
     def linear_attention(self, key: str, x: Real) -> Real:
         normed = [self.norm(f"{key}.norm", vector) for vector in x]
