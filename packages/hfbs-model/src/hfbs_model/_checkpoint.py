@@ -50,7 +50,9 @@ def load_checkpoint(path: str | PathLike[str], config: str | PathLike[str]) -> C
     Raises:
         CheckpointError: The weights cannot be read, or are not those of the model that the YAML describes; says which
             keyword differs.
-        ConfigError: The YAML cannot be read, has keywords that nothing uses, or lacks what weights do not tell.
+        ConfigError: The YAML cannot be read, has keywords that nothing uses or values of the wrong type, or lacks what
+            weights do not tell.
+        ImportError: The YAML asks for mel bands that librosa has to compute, and it is missing.
     """
     settings = read_config(config)
     check_keywords(settings.model, config)

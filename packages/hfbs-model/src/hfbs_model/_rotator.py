@@ -59,7 +59,7 @@ class BandSplitRotator(nn.Module):
         ff_mult: Hidden features of the feed-forward blocks as a multiple of ``dim``.
         flash_attn: PyTorch's fused attention kernels; False spells attention out.
         sage_attention: SageAttention's kernels, for inference on CUDA in half precision.
-        scale: Factor of the query-key products; None means 1/√dim_head.
+        scale: Factor of the query-key products; None means 1/√dim_head. Linear attention's is 8, as upstream's.
         use_pope: Positions by PoPE :cite:p:`gopalakrishnan2025pope` instead of RoPE :cite:p:`su2021roformer`.
         use_value_residual_learning: Mix the first layer's attention values into those of later layers
             :cite:p:`zhou2024valueresidual`.
@@ -91,6 +91,7 @@ class BandSplitRotator(nn.Module):
     Raises:
         ValueError: Keywords that contradict each other or do not fit the bands.
         TypeError: An unknown keyword.
+        ImportError: SageAttention, or librosa for mel bands of unusual settings, is needed and missing.
     """
 
     def __init__(
