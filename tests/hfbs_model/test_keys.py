@@ -101,7 +101,7 @@ def expanded(
         .replace(".A.", f".{axis}.")
         .replace(".T.", f".{block}.")
         .replace(".S.", f".{stem}.")
-        .replace(".B.", ".0."): tuple(sizes[size] if size in sizes else size for size in shape)
+        .replace(".B.", ".0."): tuple(size if isinstance(size, int) else sizes[size] for size in shape)
         for pattern, shape in patterns.items()
         for layer in depth
         for axis in axes
