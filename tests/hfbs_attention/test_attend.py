@@ -123,6 +123,11 @@ def test_refuses_a_choice_of_kernels_that_nothing_would_honour() -> None:
         Attend(0.1, sage_attention=True)
 
 
+def test_refuses_to_spell_out_what_sageattention_is_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"sage_attention=True runs SageAttention's kernels.*got flash=False"):
+        Attend(flash=False, sage_attention=True)
+
+
 def test_missing_sageattention_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sageattention", None)
     with pytest.raises(ImportError, match=r"needs the package SageAttention.*pip install sageattention"):

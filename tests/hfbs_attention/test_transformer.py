@@ -14,7 +14,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from hfbs_attention import Attention, ParametersAttention, ParametersTransformer, Transformer
+from hfbs_attention import Attention, FeedForward, ParametersAttention, ParametersTransformer, Transformer
 
 SEEDS = st.integers(0, 2**32 - 1)
 DIM, HEADS, DIM_HEAD = 12, 2, 4
@@ -207,3 +207,9 @@ def test_records_of_keywords_agree_with_the_constructors(record: type, construct
     for name, kind in record.__annotations__.items():
         assert parameters[name].annotation == kind, name
         assert re.search(rf"^ +{name}: ", inspect.getdoc(constructor) or "", re.MULTILINE), f"{name} has no description"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_refuses_a_feed_forward_dropout_that_is_no_share(share: float) -> None:
+    with pytest.raises(ValueError, match=rf"ff_dropout is a share in \[0, 1\), got {share}"):
+        FeedForward(8, ff_dropout=share)

@@ -225,7 +225,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"linear_transformer_depth": -1}, "linear_transformer_depth is at least 0, got -1"),
     ({"mask_estimator_depth": -1}, "depth is a number of hidden layers, at least 0, got -1"),
     ({"attn_dropout": 1.0}, r"attn_dropout is a share in \[0, 1\), got 1.0"),
-    ({"ff_dropout": 1.5}, "dropout probability has to be between 0 and 1, but got 1.5"),
+    ({"ff_dropout": 1.5}, r"ff_dropout is a share in \[0, 1\), got 1.5"),
     ({"ff_mult": 0.0}, "ff_mult times dim .* at least 1"),
     ({"stft_hop_length": 33}, "stft_hop_length is .* at most half of stft_win_length=64"),
     ({"stft_win_length": 65}, "stft_win_length is .* at most stft_n_fft=64"),

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import sdpa_kernel
 
+from ._sizes import check_share
 from ._types import FlashAttentionConfig
 
 
@@ -39,8 +40,12 @@ class Attend(nn.Module):
         backends: FlashAttentionConfig | None = None,
     ) -> None:
         super().__init__()
-        if not 0.0 <= attn_dropout < 1.0:
-            raise ValueError(f"attn_dropout is a share in [0, 1), got {attn_dropout}")
+        check_share("attn_dropout", attn_dropout)
+        if sage_attention and not flash:
+            raise ValueError(
+                "sage_attention=True runs SageAttention's kernels, flash=False spells attention out, "
+                "got flash=False with sage_attention=True; set one of them back"
+            )
         if sage_attention and attn_dropout > 0.0:
             raise ValueError(f"SageAttention has no dropout, got attn_dropout={attn_dropout}; set it to 0.0")
         if backends is not None and (sage_attention or not flash):

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ._norm import RMSNorm
+from ._sizes import check_share
 
 
 class FeedForward(nn.Module):
@@ -17,6 +18,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, ff_mult: float = 4.0, ff_dropout: float = 0.0) -> None:
         super().__init__()
+        check_share("ff_dropout", ff_dropout)
         dim_inner = int(dim * ff_mult)
         if dim_inner < 1:
             raise ValueError(f"ff_mult times dim is the number of hidden features, at least 1, got {ff_mult} × {dim}")

@@ -65,4 +65,4 @@ _MEANINGS: dict[object, tuple[str, Callable[[object], bool]]] = {
     Sequence[int]: ("a list of whole numbers", _are_whole),
     tuple[int, int]: ("a list of two whole numbers", lambda value: _are_whole(value) and len(cast("Any", value)) == 2),
 }
-_FUNCTION = ("a function, which no file holds; leave it out", lambda _: False)
+_FUNCTION: tuple[str, Callable[[object], bool]] = ("a function, which no file holds; leave it out", lambda _: False)
