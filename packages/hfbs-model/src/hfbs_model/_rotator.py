@@ -334,8 +334,9 @@ class BandSplitRotator(nn.Module):
         values: AxisValues | None = None
         for layer in self.layers:
             first_of_mixing = self.value_mix is not None and values is None
-            x, own_values = layer(x, outputs if self.skip_connection else (), values, first_of_mixing)
-            outputs.append(x)
+            x, own_values = layer(x, outputs, values, first_of_mixing)
+            if self.skip_connection:
+                outputs.append(x)
             values = own_values if first_of_mixing else values
         return self.final_norm(x)
 
