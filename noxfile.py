@@ -17,11 +17,12 @@ PACKAGES = {
     "hfbs-filterbanks": ["mel", "plot"],
     "hfbs-attention": [],
     "hfbs-model": [],
+    "hfbs-experimental": [],
     "hfbs-separate": [],
 }
 WHOLE = ["--all-packages", "--all-extras"]
 # Checks every annotated shape while the tests run. It hinders torch.compile, whose tests bear the marker `compiled`.
-SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,beartype.beartype"
+SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,hfbs_experimental,beartype.beartype"
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"

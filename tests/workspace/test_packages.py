@@ -17,6 +17,7 @@ BELOW = {
     "hfbs-filterbanks": set[str](),
     "hfbs-attention": set[str](),
     "hfbs-model": {"hfbs-filterbanks", "hfbs-attention"},
+    "hfbs-experimental": {"hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
     "hfbs-separate": {"hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
 }
 each_member = pytest.mark.parametrize("member", MEMBERS.values(), ids=str)

@@ -14,5 +14,7 @@ from ._loss import ParametersComputeLoss as ParametersComputeLoss
 from ._loss import lossComputation as lossComputation
 from ._mask import MLP as MLP
 from ._mask import MaskEstimator as MaskEstimator
+from ._parts import Parts as Parts
+from ._parts import Variant as Variant
 from ._rotator import BandSplitRotator as BandSplitRotator
 from ._stft import ParametersSTFT as ParametersSTFT

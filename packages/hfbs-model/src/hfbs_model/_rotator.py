@@ -13,7 +13,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
-from hfbs_attention import ParametersTransformer, RMSNorm, Transformer, ValueMix
+from hfbs_attention import ParametersTransformer, RMSNorm, ValueMix
 from hfbs_filterbanks import BandLayout
 
 from ._audio import checked_audio, checked_stems, checked_target
@@ -21,7 +21,7 @@ from ._axial import AxialLayer, AxisValues
 from ._band_split import BandSplit
 from ._gather import BandGather
 from ._loss import LossTerms, ParametersComputeLoss, lossComputation
-from ._mask import MaskEstimator
+from ._parts import Parts
 from ._settings import UnknownKeyword, refuse_unknown, resolve_freq_range, resolve_layout, resolve_value_mix
 from ._stft import ParametersSTFT, WindowFunction, istft, stft
 
@@ -87,6 +87,10 @@ class BandSplitRotator(nn.Module):
         match_input_audio_length: Give as many samples as the input has; else whole hops only, as Mel-Band RoFormer does
             in MSST.
         use_torch_checkpoint: In training, compute activations again in the backward pass instead of keeping them.
+        parts: What research variants put in the place of parts of the model; None means nothing.
+
+    Attributes:
+        keywords: What it was built with, by keyword, without ``parts``.
 
     Raises:
         ValueError: Keywords that contradict each other or do not fit the bands.
@@ -139,10 +143,13 @@ class BandSplitRotator(nn.Module):
         multi_stft_window_fn: WindowFunction = torch.hann_window,
         match_input_audio_length: bool = True,
         use_torch_checkpoint: bool = False,
+        parts: Parts | None = None,
         **unknown: UnknownKeyword,
     ) -> None:
+        given = {name: value for name, value in locals().items() if name in _KEYWORDS and name != "parts"}
         super().__init__()
-        refuse_unknown(unknown, list(signature(BandSplitRotator).parameters)[:-1], type(self).__name__)
+        refuse_unknown(unknown, _KEYWORDS, type(self).__name__)
+        parts = Parts() if parts is None else parts
         sizes = {
             "dim": dim,
             "depth": depth,
@@ -205,6 +212,8 @@ class BandSplitRotator(nn.Module):
             window_fn=multi_stft_window_fn,
         )
 
+        self.keywords = given
+        self.parts = parts
         self.layout = layout
         self.stereo = stereo
         self.audio_channels = 2 if stereo else 1
@@ -219,9 +228,10 @@ class BandSplitRotator(nn.Module):
         time_rotary, band_rotary = (None, None) if use_pope else (RotaryEmbedding(dim_head), RotaryEmbedding(dim_head))
         time_pope, band_pope = (_pope(dim_head, heads), _pope(dim_head, heads)) if use_pope else (None, None)
 
-        def axial_layer(mix: ValueMix) -> AxialLayer:
+        def axial_layer(index: int, mix: ValueMix) -> AxialLayer:
+            build = parts.transformer_of(index)
             return AxialLayer(
-                Transformer(
+                build(
                     depth=time_transformer_depth,
                     rotary_embed=time_rotary,
                     pope_embed=time_pope,
@@ -230,7 +240,7 @@ class BandSplitRotator(nn.Module):
                     value_mix=mix,
                     **transformer,
                 ),
-                Transformer(
+                build(
                     depth=freq_transformer_depth,
                     rotary_embed=band_rotary,
                     pope_embed=band_pope,
@@ -239,18 +249,18 @@ class BandSplitRotator(nn.Module):
                     value_mix=mix,
                     **transformer,
                 ),
-                Transformer(depth=linear_transformer_depth, linear_attn=True, **transformer)
+                build(depth=linear_transformer_depth, linear_attn=True, **transformer)
                 if linear_transformer_depth
                 else None,
             )
 
         self.band_gather = BandGather(layout, self.audio_channels)
         self.band_split = BandSplit(dim, self.band_gather.widths)
-        self.layers = nn.ModuleList(axial_layer(value_mix if index else None) for index in range(depth))
+        self.layers = nn.ModuleList(axial_layer(index, value_mix if index else None) for index in range(depth))
         with_final_norm = layout.is_partition if final_norm is None else final_norm
         self.final_norm = RMSNorm(dim) if with_final_norm else nn.Identity()
         self.mask_estimators = nn.ModuleList(
-            MaskEstimator(
+            parts.mask_estimator(
                 dim, self.band_gather.widths, depth=mask_estimator_depth, mlp_expansion_factor=mlp_expansion_factor
             )
             for _ in range(num_stems)
@@ -329,7 +339,7 @@ class BandSplitRotator(nn.Module):
         return lossComputation(stems, truth, stem_ids, self.loss_settings)
 
     def _tokens(self, features: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
-        x = self._recomputed(self.band_split, features)
+        x = self.parts.expand(self._recomputed(self.band_split, features))
         outputs: list[Tensor] = []
         values: AxisValues | None = None
         for layer in self.layers:
@@ -338,7 +348,7 @@ class BandSplitRotator(nn.Module):
             if self.skip_connection:
                 outputs.append(x)
             values = own_values if first_of_mixing else values
-        return self.final_norm(x)
+        return self.final_norm(self.parts.reduce(x))
 
     def _audio_of(
         self, spectrum: Complex[Tensor, "batch active channel bin frame"], length: int
@@ -360,3 +370,6 @@ def _pope(dim_head: int, heads: int) -> "PoPE":
     from PoPE_pytorch import PoPE  # takes longer to import than PyTorch, and few models have it
 
     return PoPE(dim_head, heads=heads)
+
+
+_KEYWORDS = tuple(signature(BandSplitRotator).parameters)[:-1]
