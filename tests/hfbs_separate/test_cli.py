@@ -367,7 +367,7 @@ def test_what_is_odd_about_a_song_is_a_warning_line(
 ) -> None:
     audio = np.zeros((2, 100), np.float32)
     recording = _decode.Recording(audio, 8000, ("song: 1 damaged packet could not be decoded, left out",))
-    monkeypatch.setattr("hfbs_separate.cli.decode", lambda _: recording)
+    monkeypatch.setattr("hfbs_separate._command_separate.decode", lambda _: recording)
     result = separate(song)
     assert result.exit_code == 0
     assert "hfbs: warning: song: 1 damaged packet could not be decoded, left out\n" in result.stderr
