@@ -1,18 +1,20 @@
 """Every keyword does something or is refused; what contradicts itself is refused with the remedy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import signature
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
+from hfbs_attention import Transformer
 from hfbs_filterbanks import BandLayout, contiguous_layout
-from hfbs_model import BandSplitRotator
+from hfbs_model import BandSplitRotator, MaskEstimator, Parts
 from hfbs_model.bs_roformer import BSRoformer
 from hfbs_model.mel_band_roformer import MelBandRoformer
 
@@ -81,6 +83,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "multi_stft_window_fn": (torch.hamming_window, {}),
     "match_input_audio_length": (None, {}),
     "use_torch_checkpoint": (True, {}),
+    "parts": (Parts(mask_estimator=partial(MaskEstimator, activation=nn.ReLU)), {}),
 }
 BEFORE: dict[tuple[type[BandSplitRotator], str], dict[str, Any]] = {}
 DEFAULT_BANDS: dict[str, Any] = {"freqs_per_bands": None}
@@ -240,6 +243,85 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 def test_refuses_what_contradicts_itself(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises((ValueError, ImportError), match=message):
         BandSplitRotator(**CASES[BandSplitRotator] | keywords)
+
+
+class Marked(Transformer):
+    """A transformer that knows its layer, and counts the sequences that it was given."""
+
+    def __init__(self, layer: int, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.layer, self.sequences = layer, 0
+
+    def forward(self, x: Tensor, *args: Any, **keywords: Any) -> Any:
+        self.sequences += len(x)
+        return super().forward(x, *args, **keywords)
+
+
+def marked(layer: int) -> Callable[..., Marked]:
+    return partial(Marked, layer)
+
+
+def doubled(x: Tensor) -> Tensor:
+    return torch.cat((x, x))
+
+
+def halved(x: Tensor) -> Tensor:
+    return x[: len(x) // 2]
+
+
+@pytest.mark.parametrize("values", [False, True])
+def test_injected_parts_take_the_place_of_the_models_own(values: bool) -> None:
+    keywords = CASES[BandSplitRotator] | {"linear_transformer_depth": 1, "use_value_residual_learning": values}
+    parts = Parts(marked, doubled, halved, partial(MaskEstimator, activation=nn.ReLU))
+    ours = BandSplitRotator(**keywords).eval()
+    other = BandSplitRotator(**keywords, parts=parts).eval()
+    other.load_state_dict(ours.state_dict())
+    assert "parts" not in other.keywords
+    assert other.parts is parts
+
+    audio = torch.randn(1, 160)
+    stems = other(audio)
+    for layer, transformers in enumerate(other.layers):
+        assert isinstance(transformers, nn.ModuleList)
+        linear, time, band = transformers
+        assert (linear.layer, time.layer, band.layer) == (layer, layer, layer)
+        # Twice one mixture, its 4 bands, and its 11 frames.
+        assert (linear.sequences, time.sequences, band.sequences) == (2, 2 * 4, 2 * 11)
+
+    assert not torch.allclose(stems, ours(audio))
+    for estimator in ours.mask_estimators:
+        for band in estimator.to_freqs:
+            band[0][1] = nn.ReLU()
+    torch.testing.assert_close(stems, ours(audio))
+
+
+class GivesValues(nn.Module):
+    """A linear transformer whose values are its input, and which adds those of the first layer."""
+
+    gives_values = True
+
+    def forward(self, x: Tensor, value_residual: Tensor | None = None, *, return_values: bool = False) -> Any:
+        out = x if value_residual is None else x + value_residual
+        return (out, x) if return_values else out
+
+
+def linear_that_gives_values(layer: int) -> Callable[..., nn.Module]:
+    return lambda *, linear_attn=False, **keywords: GivesValues() if linear_attn else Transformer(**keywords)
+
+
+def test_a_linear_transformer_takes_the_first_layers_values_where_it_gives_them() -> None:
+    keywords = CASES[BandSplitRotator] | {"depth": 3, "linear_transformer_depth": 1}
+    parts = Parts(transformer_of=linear_that_gives_values)
+    torch.manual_seed(0)
+    model = BandSplitRotator(**keywords, use_value_residual_learning=True, parts=parts).eval()
+    seen: list[tuple[Tensor, ...]] = []
+    for layer in model.layers:
+        assert isinstance(layer, nn.ModuleList)
+        layer[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    model(torch.randn(1, 160))
+    (first, _), (_, second_residual), (_, third_residual) = seen
+    assert torch.equal(first, second_residual)
+    assert torch.equal(first, third_residual)
 
 
 def test_pope_takes_any_dim_head() -> None:

@@ -1,44 +1,40 @@
 """One layer of the trunk: attention along time, then along the bands."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
 
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hfbs_attention import Transformer
-
-
-class AxisValues(NamedTuple):
-    """Values of the first layer's attention, along time and along the bands, which later layers mix into their own."""
-
-    time: Tensor
-    band: Tensor
+type LayerValues = tuple[Tensor | None, ...]
+"""Values of a layer's attention, one entry per transformer in its order; None for a transformer that gives none."""
 
 
 class AxialLayer(nn.ModuleList):
     """Transformers along time and along the bands :cite:p:`lu2023bsroformer`, optionally after a linear one over both
     at once.
 
+    Each is called as :class:`hfbs_attention.Transformer` is.
+
     A list, so that keys are ``0.…``, ``1.…`` (and ``2.…``) as upstream's.
 
     Args:
         time: Runs within each band.
         band: Runs within each frame.
-        linear: Runs over all frames and bands as one sequence, or None.
+        linear: Runs over all frames and bands as one sequence, or None. It takes and gives values only where it has an
+            attribute ``gives_values`` that is true.
     """
 
-    def __init__(self, time: Transformer, band: Transformer, linear: Transformer | None = None) -> None:
+    def __init__(self, time: nn.Module, band: nn.Module, linear: nn.Module | None = None) -> None:
         super().__init__([time, band] if linear is None else [linear, time, band])
 
     def forward(
         self,
         x: Float[Tensor, "batch frame band dim"],
         skipped: Sequence[Tensor] = (),
-        values: AxisValues | None = None,
+        values: LayerValues | None = None,
         return_values: bool = False,
-    ) -> tuple[Float[Tensor, "batch frame band dim"], AxisValues | None]:
+    ) -> tuple[Float[Tensor, "batch frame band dim"], LayerValues | None]:
         """Run the transformers.
 
         Args:
@@ -47,30 +43,29 @@ class AxialLayer(nn.ModuleList):
             values: The first layer's values, where this layer mixes them in.
             return_values: Return this layer's values.
         """
-        *linear, time, band = cast("tuple[Transformer, ...]", tuple(self))
+        *linear, time, band = self
+        *linear_values, time_values, band_values = (None,) * len(self) if values is None else values
         frames, bands = x.shape[1:3]
+        own: list[Tensor | None] = []
 
-        for transformer in linear:
-            tokens = transformer(rearrange(x, "b t f d -> b (t f) d"))
+        def run(
+            transformer: nn.Module, sequences: Tensor, value_residual: Tensor | None, gives_values: bool = True
+        ) -> Tensor:
+            if not (return_values and gives_values):
+                own.append(None)
+                return transformer(sequences) if value_residual is None else transformer(sequences, value_residual)
+            sequences, first_values = transformer(sequences, value_residual, return_values=True)
+            own.append(first_values)
+            return sequences
+
+        for transformer, value_residual in zip(linear, linear_values, strict=True):
+            gives_values: bool = getattr(transformer, "gives_values", False)
+            tokens = run(transformer, rearrange(x, "b t f d -> b (t f) d"), value_residual, gives_values)
             x = rearrange(tokens, "b (t f) d -> b t f d", f=bands)
         for output in skipped:
             x = x + output
 
-        along_time, time_values = _run(
-            time, rearrange(x, "b t f d -> (b f) t d"), values and values.time, return_values
-        )
-        along_bands = rearrange(along_time, "(b f) t d -> (b t) f d", f=bands)
-        along_bands, band_values = _run(band, along_bands, values and values.band, return_values)
+        along_time = run(time, rearrange(x, "b t f d -> (b f) t d"), time_values)
+        along_bands = run(band, rearrange(along_time, "(b f) t d -> (b t) f d", f=bands), band_values)
         x = rearrange(along_bands, "(b t) f d -> b t f d", t=frames)
-
-        if time_values is None or band_values is None:
-            return x, None
-        return x, AxisValues(time_values, band_values)
-
-
-def _run(
-    transformer: Transformer, x: Tensor, value_residual: Tensor | None, return_values: bool
-) -> tuple[Tensor, Tensor | None]:
-    if return_values:
-        return transformer(x, value_residual, return_values=True)
-    return transformer(x, value_residual), None
+        return x, tuple(own) if return_values else None

@@ -17,7 +17,7 @@ from hfbs_attention import ParametersTransformer, RMSNorm, ValueMix
 from hfbs_filterbanks import BandLayout
 
 from ._audio import checked_audio, checked_stems, checked_target
-from ._axial import AxialLayer, AxisValues
+from ._axial import AxialLayer, LayerValues
 from ._band_split import BandSplit
 from ._gather import BandGather
 from ._loss import LossTerms, ParametersComputeLoss, lossComputation
@@ -341,7 +341,7 @@ class BandSplitRotator(nn.Module):
     def _tokens(self, features: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
         x = self.parts.expand(self._recomputed(self.band_split, features))
         outputs: list[Tensor] = []
-        values: AxisValues | None = None
+        values: LayerValues | None = None
         for layer in self.layers:
             first_of_mixing = self.value_mix is not None and values is None
             x, own_values = layer(x, outputs, values, first_of_mixing)

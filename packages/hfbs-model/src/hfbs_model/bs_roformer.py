@@ -8,6 +8,7 @@ import torch
 from hfbs_filterbanks import DEFAULT_FREQS_PER_BANDS
 
 from ._msst import hidden_layers
+from ._parts import Parts
 from ._rotator import BandSplitRotator
 from ._settings import UnknownKeyword, refuse_unknown
 from ._stft import WindowFunction
@@ -55,6 +56,8 @@ class BSRoformer(BandSplitRotator):
         skip_connection: bool = False,
         use_pope: bool = False,
         sage_attention: bool = False,
+        use_value_residual_learning: bool = False,
+        parts: Parts | None = None,
         **unknown: UnknownKeyword,
     ) -> None:
         refuse_unknown(unknown, list(signature(BSRoformer).parameters)[:-1], "BSRoformer")
@@ -92,4 +95,6 @@ class BSRoformer(BandSplitRotator):
             multi_stft_normalized=multi_stft_normalized,
             multi_stft_window_fn=multi_stft_window_fn,
             use_torch_checkpoint=use_torch_checkpoint,
+            use_value_residual_learning=use_value_residual_learning,
+            parts=parts,
         )

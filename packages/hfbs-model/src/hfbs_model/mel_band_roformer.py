@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ._loss import LossTerms
 from ._msst import hidden_layers
+from ._parts import Parts
 from ._rotator import BandSplitRotator
 from ._settings import UnknownKeyword, refuse_unknown
 from ._stft import WindowFunction
@@ -61,6 +62,8 @@ class MelBandRoformer(BandSplitRotator):
         skip_connection: bool = False,
         use_pope: bool = False,
         sage_attention: bool = False,
+        use_value_residual_learning: bool = False,
+        parts: Parts | None = None,
         **unknown: UnknownKeyword,
     ) -> None:
         refuse_unknown(unknown, list(signature(MelBandRoformer).parameters)[:-1], "MelBandRoformer")
@@ -100,6 +103,8 @@ class MelBandRoformer(BandSplitRotator):
             multi_stft_window_fn=multi_stft_window_fn,
             match_input_audio_length=match_input_audio_length,
             use_torch_checkpoint=use_torch_checkpoint,
+            use_value_residual_learning=use_value_residual_learning,
+            parts=parts,
         )
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - the overloads are the base class's
