@@ -6,8 +6,11 @@ mask × STFT → inverse STFT → stems. :func:`load_checkpoint` builds it from 
 """
 
 from ._band_split import BandSplit as BandSplit
-from ._checkpoint import Checkpoint as Checkpoint
-from ._checkpoint import load_checkpoint as load_checkpoint
+from ._checkpoints import Checkpoint as Checkpoint
+from ._checkpoints import Finding as Finding
+from ._checkpoints import Report as Report
+from ._checkpoints import load_checkpoint as load_checkpoint
+from ._checkpoints import save_checkpoint as save_checkpoint
 from ._errors import CheckpointError as CheckpointError
 from ._errors import ConfigError as ConfigError
 from ._loss import ParametersComputeLoss as ParametersComputeLoss
@@ -16,5 +19,9 @@ from ._mask import MLP as MLP
 from ._mask import MaskEstimator as MaskEstimator
 from ._parts import Parts as Parts
 from ._parts import Variant as Variant
+from ._registry import KnownCheckpoint as KnownCheckpoint
+from ._registry import checkpoint_by_sha256 as checkpoint_by_sha256
+from ._registry import find_checkpoint as find_checkpoint
+from ._registry import known_checkpoints as known_checkpoints
 from ._rotator import BandSplitRotator as BandSplitRotator
 from ._stft import ParametersSTFT as ParametersSTFT

@@ -6,19 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ._errors import CheckpointError
-from ._msst import Family
-
-_VARIANTS = {
-    ".segm.": "a HyperACE mask head",
-    "dynamic_alpha_fn": "hyper-connections",
-    ".branch.": "hyper-connections of width one",
-    "linear_62_bias_0": "shared attention biases",
-    "cos_emb_time": "stored rotary tables",
-    ".fno_blocks": "a Fourier neural operator as mask head",
-    ".conv.net.": "Conformer blocks",
-    "lora_A": "LoRA adapters",
-}
+from .._errors import CheckpointError
+from .._msst import Family
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,7 @@ class Architecture:
     """
 
     family: Family
-    keywords: Mapping[str, int | bool]
+    keywords: Mapping[str, object]
     band_features: tuple[int, ...]
 
 
@@ -41,13 +30,8 @@ def infer_architecture(weights: Mapping[str, Tensor]) -> Architecture:
     """Read an architecture off a state dict with upstream's keys.
 
     Raises:
-        CheckpointError: The keys are of another kind of model, or of a variant that is not supported.
+        CheckpointError: The keys are of another kind of model.
     """
-    for marker, variant in _VARIANTS.items():
-        if any(marker in name for name in weights):
-            raise CheckpointError(
-                f"this checkpoint is a variant with {variant} (keys with {marker!r}), which is not supported"
-            )
     try:
         return _infer(weights)
     except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
@@ -58,34 +42,54 @@ def infer_architecture(weights: Mapping[str, Tensor]) -> Architecture:
 
 
 def _infer(weights: Mapping[str, Tensor]) -> Architecture:
-    depth = _count(weights, r"layers\.(\d+)\.")
     transformers = _count(weights, r"layers\.0\.(\d+)\.")
-    time, freq = transformers - 2, transformers - 1
-    attention = f"layers.0.{time}.layers.0.0"
+    time, band = transformers - 2, transformers - 1
+    # In a plain block, behind hyper-connections, or in a Conformer.
+    attention = next(
+        prefix
+        for block in ("0", "0.branch", "attn")
+        if f"{(prefix := f'layers.0.{time}.layers.0.{block}')}.to_gates.bias" in weights
+    )
+    hidden = next(
+        len(weights[name])
+        for block in ("1.net", "1.branch.net", "ff1.ff.net")
+        if (name := f"layers.0.{time}.layers.0.{block}.1.bias") in weights
+    )
     dim = len(weights["band_split.to_features.0.1.bias"])
     heads = len(weights[f"{attention}.to_gates.bias"])
-    mask_layers = _count(weights, r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight") // 2
-    keywords: dict[str, int | bool] = {
+    keywords: dict[str, object] = {
         "dim": dim,
-        "depth": depth,
+        "depth": _count(weights, r"layers\.(\d+)\."),
         "num_stems": _count(weights, r"mask_estimators\.(\d+)\."),
         "linear_transformer_depth": _count(weights, r"layers\.0\.0\.layers\.(\d+)\.") if transformers == 3 else 0,
         "time_transformer_depth": _count(weights, rf"layers\.0\.{time}\.layers\.(\d+)\."),
-        "freq_transformer_depth": _count(weights, rf"layers\.0\.{freq}\.layers\.(\d+)\."),
+        "freq_transformer_depth": _count(weights, rf"layers\.0\.{band}\.layers\.(\d+)\."),
         "heads": heads,
         "dim_head": weights[f"{attention}.to_qkv.weight"].shape[0] // (3 * heads),
+        "ff_mult": hidden / dim,
         "use_pope": f"{attention}.pope_embed.bias" in weights,
-        "use_value_residual_learning": any(".to_value_residual_mix." in name for name in weights),
-        "mask_estimator_depth": mask_layers,
+        "use_value_residual_learning": any("value_residual_mix." in name for name in weights),
+        "norm_output": f"layers.0.{time}.norm.gamma" in weights,
+        "final_norm": "final_norm.gamma" in weights,
+        **_mask_estimator(weights, dim),
     }
-    if mask_layers:
-        keywords["mlp_expansion_factor"] = len(weights["mask_estimators.0.to_freqs.0.0.0.bias"]) // dim
     bands = _count(weights, r"band_split\.to_features\.(\d+)\.")
     return Architecture(
-        family="mel" if f"layers.0.{time}.norm.gamma" in weights else "bs",
+        family="mel" if keywords["norm_output"] else "bs",
         keywords=keywords,
         band_features=tuple(len(weights[f"band_split.to_features.{band}.0.gamma"]) for band in range(bands)),
     )
+
+
+def _mask_estimator(weights: Mapping[str, Tensor], dim: int) -> dict[str, object]:
+    """Hidden layers and their width; heads that are no MLP have neither."""
+    if "mask_estimators.0.to_freqs.0.0.0.bias" not in weights:
+        return {}
+    hidden_layers = _count(weights, r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight") // 2
+    keywords: dict[str, object] = {"mask_estimator_depth": hidden_layers}
+    if hidden_layers:
+        keywords["mlp_expansion_factor"] = len(weights["mask_estimators.0.to_freqs.0.0.0.bias"]) // dim
+    return keywords
 
 
 def _count(names: Collection[str], pattern: str) -> int:

@@ -1,6 +1,6 @@
 """MSST's YAML: what weights do not tell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -8,9 +8,18 @@ from typing import cast
 
 import yaml
 
-from ._errors import ConfigError, shown
+from .._errors import ConfigError, shown
 
 type Section = Mapping[str, object]
+
+_LONGEST_FILE = 256 * 1024
+_MOST_NODES = 200_000
+_USED = {
+    "audio": {"sample_rate", "chunk_size"},
+    "training": {"instruments", "target_instrument"},
+    "inference": {"chunk_size", "num_overlap"},
+    "lora": {"r", "lora_alpha"},
+}
 
 
 @dataclass(frozen=True)
@@ -19,17 +28,15 @@ class Config:
 
     Attributes:
         model: Keywords of the model, in the words of MSST's classes.
-        stems: One name per mask estimator.
-        sample_rate: Samples a second.
-        chunk_size: Samples that go through the model at once.
-        num_overlap: How many chunks hold each sample.
+        settings: ``stems``, ``sample_rate``, ``chunk_size``, ``num_overlap`` and ``lora_alpha``, as far as it has them.
+        unused: Its other keys, with their sections.
+        notes: What MSST would do with them that is not done here.
     """
 
     model: Section
-    stems: tuple[str, ...]
-    sample_rate: int
-    chunk_size: int
-    num_overlap: int
+    settings: Mapping[str, object]
+    unused: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,11 +56,11 @@ def read_config(path: str | PathLike[str]) -> Config:
     """Read MSST's YAML, with its ``!!python/tuple`` tags and no others that construct objects.
 
     Raises:
-        ConfigError: The file is missing or no YAML, has another tag, or lacks something that is needed.
+        ConfigError: The file is missing, no YAML, has another tag, would fill the memory, or holds a wrong value.
     """
     where = Path(path)
     try:
-        document: object = yaml.load(where.read_text(encoding="utf-8"), Loader=_Loader)
+        document = _document(where)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {where}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -67,13 +74,48 @@ def read_config(path: str | PathLike[str]) -> Config:
         ) from error
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{where} is no YAML: {error.problem or 'it cannot be parsed'}{_line(error)}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, Mapping):
         raise ConfigError(
             f"{where} is empty or no mapping; MSST's files have sections audio, model, training, inference"
         )
     return _Sections(where, cast("Section", document)).config()
+
+
+def _document(where: Path) -> object:
+    with where.open("rb") as file:
+        content = file.read(_LONGEST_FILE + 1)
+    if len(content) > _LONGEST_FILE:
+        raise ConfigError(
+            f"{where} is refused: it is longer than {_LONGEST_FILE} bytes, and a configuration is a few thousand; "
+            "is this the checkpoint?"
+        )
+    loader = _Loader(content.decode("utf-8"))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_NODES:
+            raise ConfigError(f"{where} is refused: written out, its references stand for more than {_MOST_NODES} values")
+        return cast("object", loader.construct_document(node))
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Values that a node stands for, with every reference written out; one that holds itself is endless."""
+    if id(node) not in sizes:
+        sizes[id(node)] = _MOST_NODES
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            children = cast("list[yaml.Node]", node.value)
+        elif isinstance(node, yaml.MappingNode):
+            children = [each for pair in cast("list[tuple[yaml.Node, yaml.Node]]", node.value) for each in pair]
+        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
+    return sizes[id(node)]
 
 
 def _line(error: yaml.MarkedYAMLError) -> str:
@@ -89,16 +131,22 @@ class _Sections:
         model = self._section("model")
         if not model:
             raise ConfigError(f"{self.where} has no section 'model', which gives the architecture")
-        audio, inference = self._section("audio"), self._section("inference")
-        chunk_size = inference.get("chunk_size", audio.get("chunk_size"))
+        audio, inference, lora = self._section("audio"), self._section("inference"), self._section("lora")
+        chunk_place = "inference.chunk_size" if "chunk_size" in inference else "audio.chunk_size"
+        settings = {
+            "stems": self._stems(),
+            "sample_rate": self._whole("audio.sample_rate", audio.get("sample_rate")),
+            "chunk_size": self._whole(chunk_place, inference.get("chunk_size", audio.get("chunk_size"))),
+            "num_overlap": self._whole("inference.num_overlap", inference.get("num_overlap")),
+            "lora_alpha": self._whole("lora.lora_alpha", lora.get("lora_alpha")),
+        }
         return Config(
             model=model,
-            stems=self._stems(),
-            sample_rate=self._whole(
-                "audio.sample_rate", audio.get("sample_rate", model.get("sample_rate")), "often 44100"
-            ),
-            chunk_size=self._whole("audio.chunk_size", chunk_size, "often 352800 or 485100 samples"),
-            num_overlap=self._whole("inference.num_overlap", inference.get("num_overlap", 2), "often 2 or 4"),
+            settings={name: value for name, value in settings.items() if value is not None},
+            unused=tuple(self._unused()),
+            notes=("inference.normalize is not applied: the model gets the mixture at its own level",)
+            if inference.get("normalize")
+            else (),
         )
 
     def _section(self, name: str) -> Section:
@@ -109,11 +157,22 @@ class _Sections:
             raise ConfigError(f"section {name!r} of {self.where} is a mapping, got {shown(section)}")
         return cast("Section", section)
 
-    def _stems(self) -> tuple[str, ...]:
+    def _unused(self) -> Iterator[str]:
+        for name, section in self.document.items():
+            if name == "model":
+                continue
+            if isinstance(section, Mapping):
+                yield from (f"{name}.{key}" for key in cast("Section", section) if key not in _USED.get(name, ()))
+            else:
+                yield str(name)
+
+    def _stems(self) -> tuple[str, ...] | None:
         training = self._section("training")
         target, instruments = training.get("target_instrument"), training.get("instruments")
         if target:
             return (self._name("training.target_instrument", target),)
+        if instruments is None:
+            return None
         if not isinstance(instruments, list | tuple) or not instruments:
             raise ConfigError(
                 f"{self.where} names no stems: set training.target_instrument to a name, "
@@ -129,9 +188,7 @@ class _Sections:
             raise ConfigError(f"{place} of {self.where} holds names, got {shown(value)}; quote it if it is one")
         return value
 
-    def _whole(self, name: str, value: object, usual: str) -> int:
-        if value is None:
-            raise ConfigError(f"{self.where} lacks {name}, which weights do not tell; add it, {usual}")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name} of {self.where} is a whole number, at least 1, got {shown(value)}; {usual}")
+    def _whole(self, name: str, value: object) -> int | None:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ConfigError(f"{name} of {self.where} is a whole number, at least 1, got {shown(value)}")
         return value

@@ -1,0 +1,236 @@
+"""From a checkpoint's file to a model that is ready to separate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, cast
+
+from torch import Tensor
+
+from .._errors import CheckpointError, ConfigError
+from .._msst import least_depth
+from .._parts import Parts
+from .._rotator import BandSplitRotator
+from .._settings import refuse_unknown
+from ._architecture import Architecture, infer_architecture
+from ._build import no_initial_values
+from ._checkpoint import Checkpoint
+from ._config import read_config
+from ._files import read_file
+from ._format import metadata_source, provenance_of
+from ._keywords import KEYWORDS, checked_settings
+from ._layouts import settle_layout
+from ._registered import registry_source
+from ._report import Report
+from ._settling import Settling, Source
+from ._spellings import Spelled, merged_lora, spelled_as_here, stored_as_half
+from ._translation import MSST_DEFAULTS, translated
+from ._variants import settle_variants
+
+type _Path = str | PathLike[str]
+
+
+def load_checkpoint(
+    path: _Path, config: _Path | None = None, *, lora: _Path | None = None, **settings: object
+) -> Checkpoint:
+    """Build the model that a checkpoint describes, and load its weights.
+
+    The weights tell the architecture. What they do not tell comes from ``settings``, from the metadata of a file that
+    :func:`save_checkpoint` wrote, from MSST's YAML, or from the registry of known files; where a YAML leaves something
+    out, it means MSST's default. What nobody says is asked for by name. The result gives all samples back
+    (``match_input_audio_length=True``) unless ``settings`` say otherwise.
+
+    Args:
+        path: A ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` or ``.safetensors`` file. No code in it is run.
+        config: MSST's YAML. No object in it is constructed.
+        lora: A file of loralib's adapters for this checkpoint, which are merged into its weights; needs ``lora_alpha``.
+        settings: Keywords of :class:`BandSplitRotator`, ``stems``, ``sample_rate``, ``chunk_size``, ``num_overlap``,
+            ``lora_alpha`` (0 where a full checkpoint with adapters has them merged already), and those of variants.
+
+    Raises:
+        CheckpointError: The weights cannot be read, contradict what is said about them, or need a variant that is not
+            installed.
+        ConfigError: The YAML or a setting cannot be read or has a value of the wrong type, or nobody says what weights
+            do not tell.
+        TypeError: A setting that nothing knows.
+    """
+    content = read_file(path)
+    spelled = spelled_as_here(content.tensors | ({} if lora is None else read_file(lora).tensors))
+    architecture = infer_architecture(spelled.weights)
+
+    sources = [Source("arguments", checked_settings(settings))]
+    notes, unused = list(spelled.notes), tuple[str, ...]()
+    own = metadata_source(content.metadata, path)
+    if own is not None and config is not None:
+        raise ConfigError(f"{path} holds its configuration itself; leave {config} out, or pass what differs by keyword")
+    if own is not None:
+        sources.append(own)
+    if config is not None:
+        read = read_config(config)
+        said, remarks = translated(read, architecture.family, config)
+        sources += [Source("configuration", said), Source("assumed", MSST_DEFAULTS)]
+        notes, unused = [*notes, *remarks], read.unused
+
+    settled = _settle(tuple(sources), spelled, architecture)
+    if settled.settling.missing and own is None and (known := registry_source(path)) is not None:
+        settled = _settle((*sources, known), spelled, architecture)
+    if stored_as_half(settled.weights):
+        notes.append("the file holds half precision; the model computes in float32")
+    report = Report(tuple(settled.settling.findings), tuple(settled.parts.recipe), tuple(notes), unused)
+    _refuse_differences(report, path, config)
+    _refuse_missing(settled.settling.missing, path)
+
+    values = settled.settling.values
+    model = _built(values, settled.parts, path)
+    _give_weights(model, settled.weights, path)
+    return Checkpoint(
+        model.eval(),
+        stems=cast("tuple[str, ...]", values["stems"]),
+        sample_rate=cast("int", values["sample_rate"]),
+        chunk_size=cast("int", values["chunk_size"]),
+        num_overlap=cast("int", values["num_overlap"]),
+        report=report,
+        provenance=provenance_of(content.metadata, path),
+    )
+
+
+@dataclass(frozen=True)
+class _Settled:
+    settling: Settling
+    weights: Mapping[str, Tensor]
+    parts: Parts
+
+
+def _settle(sources: tuple[Source, ...], spelled: Spelled, architecture: Architecture) -> _Settled:
+    """Settle every keyword that the weights tell, somebody says, or somebody has to say."""
+    settling = Settling(sources)
+    weights = _with_adapters(spelled.weights, settling)
+    for keyword, value in architecture.keywords.items():
+        settling.told(keyword, value, _remark(keyword, value, architecture, settling))
+    settle_layout(settling, architecture)
+    parts = settle_variants(settling, replace(spelled, weights=dict(weights)))
+
+    for keyword, usual in _questions(architecture, settling).items():
+        if keyword not in settling.values:
+            settling.ask(keyword, usual)
+    _compare_stems(settling, cast("int", architecture.keywords["num_stems"]))
+    for keyword, usual in _ASSUMED.items():
+        settling.assume(keyword, usual)
+    for keyword in list(settling.unsettled):
+        if keyword not in KEYWORDS and keyword != "lora_alpha":
+            _refuse_unknown(keyword, settling)
+        settling.ask(keyword, "")
+    return _Settled(settling, weights, parts)
+
+
+_ASSUMED: Mapping[str, object] = {"num_overlap": 2, "stft_normalized": False, "match_input_audio_length": True}
+"""What weights do not tell either, but no known checkpoint has otherwise, or any value serves."""
+
+
+def _questions(architecture: Architecture, settling: Settling) -> dict[str, str]:
+    """What weights do not tell, each with its usual values in words."""
+    n_fft = settling.values.get("stft_n_fft")
+    return {
+        "stft_hop_length": "441 or 512, or 882 with an FFT of 4096",
+        "stft_win_length": f"{n_fft}, as long as the FFT",
+        "zero_dc": "True in MSST since September 2025, False before and elsewhere",
+        "skip_connection": "False with few exceptions",
+        "stems": f"{architecture.keywords['num_stems']} name(s), such as [vocals]",
+        "sample_rate": "44100",
+        "chunk_size": "352800 samples, 8 s at 44100 Hz",
+    }
+
+
+def _with_adapters(weights: Mapping[str, Tensor], settling: Settling) -> Mapping[str, Tensor]:
+    if not any(name.endswith(".lora_A") for name in weights):
+        return weights
+    settling.ask("lora_alpha", "the training's, often 16; 0 where the weights hold the adapters already")
+    alpha = settling.values.get("lora_alpha", 0)
+    return merged_lora(weights, cast("float", alpha))
+
+
+def _remark(keyword: str, value: object, architecture: Architecture, settling: Settling) -> str:
+    """What to change where somebody contradicts the weights."""
+    if not settling.contradicts(keyword, value):
+        return ""
+    if keyword == "mask_estimator_depth" and "configuration" in settling.said(keyword):
+        depth = cast("int", value) + least_depth(architecture.family)
+        return f"counted in hidden layers; set mask_estimator_depth to {depth}, as MSST counts in this family"
+    return f"set it to {value!r}"
+
+
+def _compare_stems(settling: Settling, num_stems: int) -> None:
+    """Refuse, as any other difference, names that are more or fewer than the model's stems."""
+    said = settling.said("stems")
+    if any(len(cast("Sequence[str]", names)) != num_stems for names in said.values()):
+        settling.findings[:] = [finding for finding in settling.findings if finding.keyword != "stems"]
+        remark = "set training.target_instrument for one stem, or list as many training.instruments"
+        settling.told("stems", f"{num_stems} stem(s)", remark)
+
+
+def _refuse_unknown(keyword: str, settling: Settling) -> None:
+    try:
+        refuse_unknown([keyword], [*KEYWORDS, "stems", "chunk_size", "num_overlap", *settling.values], "the model")
+    except TypeError as error:
+        if "arguments" in settling.said(keyword):
+            raise
+        raise ConfigError(
+            f"section 'model' of the configuration: {error}; correct it, or delete it if the model does without"
+        ) from error
+
+
+def _refuse_differences(report: Report, path: _Path, config: _Path | None) -> None:
+    if report.differences:
+        lines = " | ".join(map(str, report.differences))
+        raise CheckpointError(f"{config or 'what is said'} does not describe the checkpoint {path}: {lines}")
+
+
+def _refuse_missing(missing: Mapping[str, str], path: _Path) -> None:
+    if missing:
+        questions = "; ".join(f"{keyword} ({usual})" for keyword, usual in missing.items())
+        raise ConfigError(
+            f"the weights in {path} do not tell: {questions}. Give the YAML that came with them as the configuration, or "
+            "each by its name, as an argument of load_checkpoint or with --set NAME=VALUE on the command line"
+        )
+
+
+def _built(values: Mapping[str, object], parts: Parts, path: _Path) -> BandSplitRotator:
+    keywords = {name: value for name, value in values.items() if name in KEYWORDS}
+    if "num_bands" not in keywords:
+        keywords.pop("sample_rate", None)
+    try:
+        with no_initial_values():
+            return BandSplitRotator(**cast("dict[str, Any]", keywords), parts=parts)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _give_weights(model: BandSplitRotator, weights: Mapping[str, Tensor], path: _Path) -> None:
+    """Let the model use the file's tensors themselves, in float32."""
+    own = model.state_dict()
+    missing, foreign = [name for name in own if name not in weights], [name for name in weights if name not in own]
+    if missing or foreign:
+        raise CheckpointError(
+            f"{path} is not of this architecture: it lacks {_some(missing)} and has {_some(foreign)} that nothing uses"
+        )
+    given: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if weight.shape != own[name].shape:
+            raise CheckpointError(
+                f"{path} is not of this architecture: {name} is {tuple(weight.shape)}, not {tuple(own[name].shape)}"
+            )
+        if own[name].is_floating_point() and not weight.is_floating_point():
+            raise CheckpointError(
+                f"{path} holds {weight.dtype} in {name}, where weights are floating-point; quantised checkpoints "
+                "are not supported"
+            )
+        given[name] = weight.to(own[name].dtype)
+        # A sum is finite only where all that is summed up is; it needs no memory.
+        if not given[name].sum().isfinite() and not given[name].isfinite().all():
+            raise CheckpointError(f"{path} holds NaN or infinity in {name}; it is damaged, or its training failed")
+    model.load_state_dict(given, assign=True)
+
+
+def _some(items: Sequence[object]) -> str:
+    shown = ", ".join(str(item) for item in items[:3])
+    return "nothing" if not items else shown + (f" and {len(items) - 3} more" if len(items) > 3 else "")

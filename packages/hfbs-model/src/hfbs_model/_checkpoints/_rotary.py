@@ -1,0 +1,67 @@
+"""Positions of a checkpoint: RoPE's frequencies as the model has them, whatever the file holds instead."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .._errors import CheckpointError
+
+_FREQUENCIES = re.compile(r"^layers\.\d+\.(\d)\..*\.rotary_embed\.freqs$")
+_TABLE = re.compile(r"(^|\.)(cos|sin)_emb(_time|_freq)?$")
+_THETA = 10000.0
+_TABLE_ROUNDING = 1e-3
+"""How far a cosine in float16 may be off: a unit in its last place is at most 2⁻¹⁰."""
+
+
+def rope_frequencies(dim_head: int) -> Tensor:
+    """Angles in radians that one position more adds to each pair of features :cite:p:`su2021roformer`."""
+    return 1.0 / _THETA ** (torch.arange(0, dim_head, 2).float() / dim_head)
+
+
+def with_exact_rotary(weights: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+    """Frequencies as RoPE defines them in place of those rounded to half precision, and of stored tables.
+
+    Other frequencies, which may be learned, are left alone.
+
+    Raises:
+        CheckpointError: Tables that are not RoPE's, or layers of one axis that differ.
+    """
+    tables = {name: tensor for name, tensor in weights.items() if _TABLE.search(name)}
+    exact = {name: tensor for name, tensor in weights.items() if name not in tables}
+    if tables:
+        _refuse_learned_tables(tables)
+        notes.append("stored rotary tables are RoPE's to within half precision; RoPE in float32 takes their place")
+        dim_head = next(iter(tables.values())).shape[-1]
+        for name in [name for name in exact if re.match(r"layers\.\d+\.\d\.layers\.\d+\.0\.to_qkv\.weight$", name)]:
+            exact[f"{name.removesuffix('to_qkv.weight')}rotary_embed.freqs"] = rope_frequencies(dim_head)
+        return exact
+
+    of_axis: dict[str, Tensor] = {}
+    for name, tensor in exact.items():
+        if match := _FREQUENCIES.match(name):
+            first = of_axis.setdefault(match[1], tensor)
+            if first.shape != tensor.shape or not torch.equal(first, tensor):
+                raise CheckpointError(
+                    f"{name} differs from the frequencies of another layer on the same axis, which share one embedding; "
+                    "the file is damaged, or of another model"
+                )
+            if tensor.dtype in (torch.float16, torch.bfloat16):
+                rope, rounding = rope_frequencies(2 * tensor.numel()), torch.finfo(tensor.dtype).eps
+                if torch.allclose(tensor.float(), rope, rtol=rounding, atol=1e-7):
+                    exact[name] = rope
+    return exact
+
+
+def _refuse_learned_tables(tables: Mapping[str, Tensor]) -> None:
+    for name, table in tables.items():
+        if table.ndim != 2 or table.shape[1] % 2:
+            raise CheckpointError(f"{name} is a rotary table of (position, feature), got shape {tuple(table.shape)}")
+        angles = torch.outer(torch.arange(len(table)).float(), rope_frequencies(table.shape[1])).repeat_interleave(2, 1)
+        rope = angles.cos() if "cos_emb" in name else angles.sin()
+        difference = (table.float() - rope).abs().max().item()
+        if not difference <= _TABLE_ROUNDING:
+            raise CheckpointError(
+                f"{name} differs from RoPE's table by up to {difference:.2g}: such learned positions are not supported"
+            )

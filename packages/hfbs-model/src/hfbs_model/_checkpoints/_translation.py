@@ -1,0 +1,54 @@
+"""MSST's keywords in the words of the separator."""
+
+from os import PathLike
+
+from .._errors import ConfigError
+from .._msst import Family, hidden_layers
+from ._config import Config
+from ._keywords import check_model_section
+
+MSST_DEFAULTS: dict[str, object] = {"stft_win_length": 2048, "zero_dc": True, "skip_connection": False}
+"""What MSST takes where its YAML leaves out what weights do not tell, as far as YAML files do leave it out."""
+
+_ONLY_IN_EXPERIMENTAL_CLASSES = {"num_residual_streams", "use_value_residual_learning"}
+
+
+def translated(config: Config, family: Family, where: str | PathLike[str]) -> tuple[dict[str, object], list[str]]:
+    """Settings by the separator's keywords, and notes on what they leave out.
+
+    Args:
+        config: The YAML.
+        family: What the weights are, where the YAML does not tell what it is for.
+        where: The YAML's path, for messages.
+
+    Raises:
+        ConfigError: A value of the wrong type, or two that contradict each other.
+    """
+    model = {name: value for name, value in config.model.items() if value is not None}
+    check_model_section(config.model, where)
+    notes = list(config.notes)
+
+    family = "mel" if "num_bands" in model else "bs" if "freqs_per_bands" in model else family
+    depth = model.pop("mask_estimator_depth", None)
+    if isinstance(depth, int):
+        try:
+            model["mask_estimator_depth"] = hidden_layers(family, depth)
+        except ValueError as error:
+            raise ConfigError(f"section 'model' of {where}: {error}") from error
+    if _ONLY_IN_EXPERIMENTAL_CLASSES & model.keys():
+        model["msst_residuals"] = True
+
+    model.pop("match_input_audio_length", None)
+    if model.pop("sage_attention", False):
+        notes.append("model.sage_attention would change the numbers and is not used; delete it from the configuration")
+    bins, n_fft = model.pop("dim_freqs_in", None), model.get("stft_n_fft", 2048)
+    if isinstance(bins, int) and isinstance(n_fft, int) and bins != n_fft // 2 + 1:
+        notes.append(f"model.dim_freqs_in is {bins}, but stft_n_fft={n_fft} means {n_fft // 2 + 1}, which is used")
+
+    of_audio = config.settings.get("sample_rate")
+    if of_audio is not None and model.setdefault("sample_rate", of_audio) != of_audio:
+        raise ConfigError(
+            f"{where} says two rates: audio.sample_rate {of_audio}, model.sample_rate {model['sample_rate']}; "
+            "make them one"
+        )
+    return {**config.settings, **model}, notes
