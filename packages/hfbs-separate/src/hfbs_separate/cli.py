@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from ._command_download import fetch
+from ._command_models import models
 from ._command_separate import separate
 from ._terminal import Terminal
 
@@ -32,3 +34,5 @@ def main() -> None:
 
 
 main.add_command(separate)
+main.add_command(models)
+main.add_command(fetch)
