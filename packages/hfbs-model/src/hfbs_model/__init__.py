@@ -23,9 +23,5 @@ from ._registry import KnownCheckpoint as KnownCheckpoint
 from ._registry import checkpoint_by_sha256 as checkpoint_by_sha256
 from ._registry import find_checkpoint as find_checkpoint
 from ._registry import known_checkpoints as known_checkpoints
-from ._registry import KnownCheckpoint as KnownCheckpoint
-from ._registry import checkpoint_by_sha256 as checkpoint_by_sha256
-from ._registry import find_checkpoint as find_checkpoint
-from ._registry import known_checkpoints as known_checkpoints
 from ._rotator import BandSplitRotator as BandSplitRotator
 from ._stft import ParametersSTFT as ParametersSTFT
