@@ -80,8 +80,8 @@ MEL: dict[str, Any] = {
     "skip_connection": False,
     "use_pope": False,
 }
-# Not in those files: MSST removed the first in January 2026 and has the second in its experimental classes; the third is
-# for the classes of hfbs-experimental, which are built on these.
+# Not in those files: MSST removed the first in January 2026 and has the second in its experimental classes; the third
+# is for the classes of hfbs-experimental, which are built on these.
 OURS = {"sage_attention": False, "use_value_residual_learning": False, "parts": None}
 TABLES: dict[type[BandSplitRotator], dict[str, Any]] = {BSRoformer: BS, MelBandRoformer: MEL}
 TINY: dict[str, Any] = {"dim": 4, "depth": 1, "heads": 1, "dim_head": 4, "mlp_expansion_factor": 1}
