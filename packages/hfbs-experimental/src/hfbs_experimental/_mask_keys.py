@@ -1,0 +1,24 @@
+"""Sizes of a mask head, read from the names and shapes of a checkpoint."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def shape_of(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
+    """Shape of one tensor of the first stem's mask estimator.
+
+    Raises:
+        ValueError: The checkpoint lacks it.
+    """
+    key = f"mask_estimators.0.{name}"
+    if key not in weights:
+        raise ValueError(f"the checkpoint lacks {key}, which this mask head has; give the whole checkpoint")
+    return tuple(weights[key].shape)
+
+
+def count_of(weights: Mapping[str, Tensor], prefix: str) -> int:
+    """How many modules the list of that name holds in the first stem's mask estimator."""
+    numbered = re.compile(re.escape(f"mask_estimators.0.{prefix}.") + r"(\d+)\.")
+    return 1 + max((int(match[1]) for match in map(numbered.match, weights) if match), default=-1)

@@ -1,0 +1,18 @@
+"""Mask heads that take the place of :class:`hfbs_model.MaskEstimator`, each as a class and as a
+:class:`hfbs_model.Variant`."""
+
+from ._axial_refiner import VARIANT as AXIAL_REFINER
+from ._axial_refiner import AxialRefinerMaskEstimator as AxialRefinerMaskEstimator
+from ._axial_refiner import AxialRefinerSettings as AxialRefinerSettings
+from ._hyperace import VARIANT as HYPERACE
+from ._hyperace import HyperACEMaskEstimator as HyperACEMaskEstimator
+from ._hyperace import HyperACESettings as HyperACESettings
+
+__all__ = [
+    "AXIAL_REFINER",
+    "HYPERACE",
+    "AxialRefinerMaskEstimator",
+    "AxialRefinerSettings",
+    "HyperACEMaskEstimator",
+    "HyperACESettings",
+]
