@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FAMILIES = {"bs": "BS-RoFormer", "mel": "Mel-Band RoFormer"}
 _WIDE = 120  # columns, where no terminal says how many there are
+_ROOMY = 108  # columns, from which on stems have their place
 
 
 @click.command()
@@ -47,10 +48,9 @@ def models(words: tuple[str, ...], long: bool, as_json: bool) -> None:
         )
     console = _console()
     if long:
-        for checkpoint in found:
-            console.print(_page(checkpoint), soft_wrap=True)
+        console.print("\n\n".join(map(_page, found)), soft_wrap=True)
     else:
-        console.print(_overview(found))
+        console.print(_overview(found, narrow=console.width < _ROOMY))
     terminal.say(
         f"{len(found)} of {len(everything)} checkpoints; hfbs download NAME fetches one, --long shows all that is known"
     )
@@ -79,20 +79,20 @@ def _console() -> Console:
     return console
 
 
-def _overview(checkpoints: Sequence["KnownCheckpoint"]) -> Table:
+def _overview(checkpoints: Sequence["KnownCheckpoint"], *, narrow: bool) -> Table:
+    """A row each, without the author, whom the name names."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True, style="cyan")
     table.add_column("what it gives")
-    table.add_column("by")
-    table.add_column("stems", max_width=24)
+    if not narrow:
+        table.add_column("stems", max_width=24)
     table.add_column("MB", justify="right", no_wrap=True)
-    table.add_column("licence")
+    table.add_column("licence", no_wrap=True)
     for checkpoint in checkpoints:
         table.add_row(
             checkpoint.name,
             escape(checkpoint.title),
-            escape(checkpoint.author),
-            _stems(checkpoint),
+            *([] if narrow else [_stems(checkpoint)]),
             "?" if checkpoint.size is None else f"{checkpoint.size / 1e6:.0f}",
             checkpoint.licence or "[dim]not stated[/dim]",
         )
