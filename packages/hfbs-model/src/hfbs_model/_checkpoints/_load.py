@@ -54,30 +54,8 @@ def load_checkpoint(
             do not tell.
         TypeError: A setting that nothing knows.
     """
-    content = read_file(path)
-    spelled = spelled_as_here(content.tensors | ({} if lora is None else read_file(lora).tensors))
-    architecture = infer_architecture(spelled.weights)
-
-    sources = [Source("arguments", checked_settings(settings))]
-    notes, unused = list(spelled.notes), tuple[str, ...]()
-    own = metadata_source(content.metadata, path)
-    if own is not None and config is not None:
-        raise ConfigError(f"{path} holds its configuration itself; leave {config} out, or pass what differs by keyword")
-    if own is not None:
-        sources.append(own)
-    if config is not None:
-        read = read_config(config)
-        said, remarks = translated(read, architecture.family, config)
-        sources += [Source("configuration", said), Source("assumed", MSST_DEFAULTS)]
-        notes, unused = [*notes, *remarks], read.unused
-
-    settled = _settle(tuple(sources), spelled, architecture)
-    if settled.settling.missing and own is None and (known := registry_source(path)) is not None:
-        settled = _settle((*sources, known), spelled, architecture)
-    if stored_as_half(settled.weights):
-        notes.append("the file holds half precision; the model computes in float32")
-    report = Report(tuple(settled.settling.findings), tuple(settled.parts.recipe), tuple(notes), unused)
-    _refuse_differences(report, path, config)
+    settled = settle(read_evidence(path, config, lora, settings))
+    _refuse_differences(settled.report, path, config)
     _refuse_missing(settled.settling.missing, path)
 
     values = settled.settling.values
@@ -89,24 +67,97 @@ def load_checkpoint(
         sample_rate=cast("int", values["sample_rate"]),
         chunk_size=cast("int", values["chunk_size"]),
         num_overlap=cast("int", values["num_overlap"]),
-        report=report,
-        provenance=provenance_of(content.metadata, path),
+        report=settled.report,
+        provenance=settled.provenance,
     )
 
 
 @dataclass(frozen=True)
-class _Settled:
+class Evidence:
+    """What files and the caller say of a model, before any of it counts.
+
+    Attributes:
+        path: The checkpoint's file.
+        spelled: Its weights.
+        architecture: What they tell.
+        sources: What others say, those that count most first.
+        notes: What was changed or left out, a sentence each.
+        unused: Keys of the YAML that separation does not need.
+        metadata: Of a safetensors file.
+    """
+
+    path: _Path
+    spelled: Spelled
+    architecture: Architecture
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+    unused: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """One value for each setting, where anybody tells it.
+
+    Attributes:
+        settling: The values, and what is missing.
+        weights: As the model has them, adapters merged.
+        parts: Of the variants, where all their keywords are settled.
+        report: Where each value is from.
+        provenance: Whence the file is.
+    """
+
     settling: Settling
     weights: Mapping[str, Tensor]
     parts: Parts
+    report: Report
+    provenance: Mapping[str, str]
 
 
-def _settle(sources: tuple[Source, ...], spelled: Spelled, architecture: Architecture) -> _Settled:
+def read_evidence(path: _Path, config: _Path | None, lora: _Path | None, settings: Mapping[str, object]) -> Evidence:
+    """Read all files; the arguments are those of :func:`load_checkpoint`."""
+    content = read_file(path)
+    spelled = spelled_as_here(content.tensors | ({} if lora is None else read_file(lora).tensors))
+    architecture = infer_architecture(spelled.weights)
+
+    sources = [Source("arguments", checked_settings(settings, "the setting {}"))]
+    notes, unused = list(spelled.notes), tuple[str, ...]()
+    own = metadata_source(content.metadata, path)
+    if own is not None and config is not None:
+        raise ConfigError(f"{path} holds its configuration itself; leave {config} out, or pass what differs by keyword")
+    if own is not None:
+        sources.append(own)
+    if config is not None:
+        read = read_config(config)
+        said, remarks = translated(read, architecture.family, config)
+        sources += [Source("configuration", said), Source("assumed", MSST_DEFAULTS)]
+        notes, unused = [*notes, *remarks], read.unused
+    return Evidence(path, spelled, architecture, tuple(sources), tuple(notes), unused, content.metadata)
+
+
+def settle(evidence: Evidence) -> Settled:
+    """Settle every setting, with the registry's help where something is missing and the file does not know itself."""
+    sources, spelled, architecture = evidence.sources, evidence.spelled, evidence.architecture
+    settling, weights, parts = _settle(sources, spelled, architecture)
+    ours = any(source.origin == "metadata" for source in sources)
+    if settling.missing and not ours and (known := registry_source(evidence.path)) is not None:
+        settling, weights, parts = _settle((*sources, known), spelled, architecture)
+    notes = evidence.notes
+    if stored_as_half(weights):
+        notes = (*notes, "the file holds half precision; the model computes in float32")
+    report = Report(tuple(settling.findings), tuple(parts.recipe), notes, evidence.unused)
+    return Settled(settling, weights, parts, report, provenance_of(evidence.metadata, evidence.path))
+
+
+def _settle(
+    sources: tuple[Source, ...], spelled: Spelled, architecture: Architecture
+) -> tuple[Settling, Mapping[str, Tensor], Parts]:
     """Settle every keyword that the weights tell, somebody says, or somebody has to say."""
     settling = Settling(sources)
     weights = _with_adapters(spelled.weights, settling)
     for keyword, value in architecture.keywords.items():
         settling.told(keyword, value, _remark(keyword, value, architecture, settling))
+    _settle_value_residuals(settling)
     settle_layout(settling, architecture)
     parts = settle_variants(settling, replace(spelled, weights=dict(weights)))
 
@@ -120,7 +171,7 @@ def _settle(sources: tuple[Source, ...], spelled: Spelled, architecture: Archite
         if keyword not in KEYWORDS and keyword != "lora_alpha":
             _refuse_unknown(keyword, settling)
         settling.ask(keyword, "")
-    return _Settled(settling, weights, parts)
+    return settling, weights, parts
 
 
 _ASSUMED: Mapping[str, object] = {"num_overlap": 2, "stft_normalized": False, "match_input_audio_length": True}
@@ -157,6 +208,15 @@ def _remark(keyword: str, value: object, architecture: Architecture, settling: S
         depth = cast("int", value) + least_depth(architecture.family)
         return f"counted in hidden layers; set mask_estimator_depth to {depth}, as MSST counts in this family"
     return f"set it to {value!r}"
+
+
+def _settle_value_residuals(settling: Settling) -> None:
+    """Weights show value residuals that are learned; the mean of both values leaves no mark."""
+    if settling.said_most().get("learned_value_residual_mix") is False:
+        settling.ask("use_value_residual_learning", "True")
+    elif "use_value_residual_learning" not in settling.values:
+        remark = "set it to False" if settling.contradicts("use_value_residual_learning", False) else ""
+        settling.told("use_value_residual_learning", False, remark)
 
 
 def _compare_stems(settling: Settling, num_stems: int) -> None:
