@@ -68,10 +68,10 @@ def _infer(weights: Mapping[str, Tensor]) -> Architecture:
         "dim_head": weights[f"{attention}.to_qkv.weight"].shape[0] // (3 * heads),
         "ff_mult": hidden / dim,
         "use_pope": f"{attention}.pope_embed.bias" in weights,
-        "use_value_residual_learning": any("value_residual_mix." in name for name in weights),
         "norm_output": f"layers.0.{time}.norm.gamma" in weights,
         "final_norm": "final_norm.gamma" in weights,
         **_mask_estimator(weights, dim),
+        **({"use_value_residual_learning": True} if any("value_residual_mix." in name for name in weights) else {}),
     }
     bands = _count(weights, r"band_split\.to_features\.(\d+)\.")
     return Architecture(

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
 
 from .._rotator import BandSplitRotator
 from ._report import Report
@@ -29,3 +32,47 @@ class Checkpoint:
     num_overlap: int = 2
     report: Report = field(default_factory=Report)
     provenance: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def save_pretrained(self, folder: str | PathLike[str], /) -> None:
+        """Write a folder to keep or to share, from which :meth:`from_pretrained` loads.
+
+        It holds ``model.safetensors``, as :func:`save_checkpoint` writes it; ``config.json``, a copy of its
+        configuration for people to read; and a model card, ``README.md``, where there is none, in which the licence is
+        left open.
+
+        Args:
+            folder: Where to; made where it is missing. Files of these names, but for README.md, are replaced.
+
+        Raises:
+            ValueError: A file is where the folder should be, or no file can hold a keyword of the model.
+            OSError: The folder cannot be written.
+        """
+        from ._pretrained import CARD, model_card, write_files, write_text  # imports this module
+
+        where = Path(folder)
+        write_files(self, where)
+        if not (where / CARD).exists():
+            write_text(where / CARD, model_card(self))
+
+    @classmethod
+    def from_pretrained(cls, folder_or_name: str | PathLike[str], /, **settings: Any) -> Self:
+        """Load what :meth:`save_pretrained` wrote.
+
+        The metadata of ``model.safetensors`` count. Where ``config.json`` says something else, a warning and a note in
+        the report say so.
+
+        Args:
+            folder_or_name: A folder; or, as a string ``owner/name`` where no such folder is, a model on the Hugging
+                Face Hub, for which :class:`hfbs_model.hub.HubCheckpoint` describes further settings.
+            settings: As of :func:`load_checkpoint`.
+
+        Raises:
+            CheckpointError: There is no such folder or model, or it holds no ``model.safetensors``; or as
+                :func:`load_checkpoint`, as with the two below.
+            ConfigError: A setting has a value of the wrong type, or is missing.
+            TypeError: A setting that nothing knows.
+            ImportError: A name on the Hub, and the extra ``hub`` is not installed.
+        """
+        from ._pretrained import load_pretrained, of_class  # imports this module
+
+        return of_class(cls, load_pretrained(folder_or_name, settings))

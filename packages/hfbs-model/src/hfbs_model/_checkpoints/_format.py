@@ -16,6 +16,7 @@ from .._errors import CheckpointError, shown
 from .._rotator import BandSplitRotator
 from ._atomic import written_whole
 from ._checkpoint import Checkpoint
+from ._keywords import checked_settings
 from ._settling import Source
 
 _KEY = "hfbs"
@@ -47,7 +48,7 @@ def save_checkpoint(
         raise ValueError(f"a checkpoint is saved as .safetensors, got {where.name!r}; name it {where.stem}.safetensors")
     document = {
         "version": _VERSION,
-        "model": _keywords_as_json(checkpoint.model),
+        "model": _keywords_as_json(checkpoint),
         "variants": checkpoint.model.parts.recipe,
         "stems": checkpoint.stems,
         "sample_rate": checkpoint.sample_rate,
@@ -70,13 +71,12 @@ def metadata_source(metadata: Mapping[str, str], path: str | PathLike[str]) -> S
         return None
     document = _document(metadata, path)
     variants = cast("Mapping[str, Mapping[str, object]]", document["variants"])
-    said: dict[str, object] = {"msst_residuals": "msst-residuals" in variants}
+    said: dict[str, object] = {"msst_residuals": "msst-residuals" in variants, "variants": tuple(variants)}
     for keywords in variants.values():
         said |= keywords
     said |= _keywords_from_json(cast("Mapping[str, object]", document["model"]), path)
     said |= {name: document[name] for name in ("sample_rate", "chunk_size", "num_overlap")}
-    said["stems"] = tuple(cast("list[str]", document["stems"]))
-    return Source("metadata", said)
+    return Source("metadata", checked_settings(said | {"stems": document["stems"]}, f"{{}} in the metadata of {path}"))
 
 
 def provenance_of(metadata: Mapping[str, str], path: str | PathLike[str]) -> Mapping[str, str]:
@@ -115,14 +115,14 @@ def _document(metadata: Mapping[str, str], path: str | PathLike[str]) -> dict[st
     return found
 
 
-def _keywords_as_json(model: BandSplitRotator) -> dict[str, object]:
+def _keywords_as_json(checkpoint: Checkpoint) -> dict[str, object]:
     """Every keyword with the value that it came to, so that no later default changes the model."""
+    model = checkpoint.model
     keywords = {name: value for name, value in model.keywords.items() if value is not None}
     for name in ("num_bands", "freqs_per_bands", "mask_filter_bank"):
         keywords.pop(name, None)
-    sample_rate = keywords.pop("sample_rate", None)
-    if model.keywords["num_bands"] is not None:
-        keywords |= {"num_bands": model.keywords["num_bands"], "sample_rate": sample_rate}
+    if keywords.pop("sample_rate", None) == checkpoint.sample_rate:
+        keywords |= {"num_bands": model.keywords["num_bands"], "sample_rate": checkpoint.sample_rate}
     elif model.band_gather.in_order:
         keywords["freqs_per_bands"] = [int(width) for width in model.layout.widths]
     else:

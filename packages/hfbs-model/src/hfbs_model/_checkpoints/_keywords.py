@@ -30,8 +30,8 @@ def check_model_section(keywords: Mapping[Any, object], where: str | PathLike[st
         _check(name, value, f"model.{name} of {where}")
 
 
-def checked_settings(settings: Mapping[str, object]) -> dict[str, object]:
-    """A caller's settings, with one stem's name for a list of one.
+def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, object]:
+    """Settings as they count: one stem's name for a list of one; ``place`` says where ``{}`` stands, for messages.
 
     Raises:
         ConfigError: Names the keyword, what it is, and the value.
@@ -40,7 +40,7 @@ def checked_settings(settings: Mapping[str, object]) -> dict[str, object]:
     if isinstance(settings.get("stems"), str):
         settings["stems"] = [settings["stems"]]
     for name, value in settings.items():
-        _check(name, value, f"the setting {name}")
+        _check(name, value, place.format(name))
     if isinstance(stems := settings.get("stems"), list | tuple):
         settings["stems"] = tuple(cast("Sequence[str]", stems))
     return settings

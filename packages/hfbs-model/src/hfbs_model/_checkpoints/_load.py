@@ -234,9 +234,8 @@ def _refuse_unknown(keyword: str, settling: Settling) -> None:
     except TypeError as error:
         if "arguments" in settling.said(keyword):
             raise
-        raise ConfigError(
-            f"section 'model' of the configuration: {error}; correct it, or delete it if the model does without"
-        ) from error
+        where = "the metadata" if "metadata" in settling.said(keyword) else "section 'model' of the configuration"
+        raise ConfigError(f"{where}: {error}; correct it, or delete it if the model does without") from error
 
 
 def _refuse_differences(report: Report, path: _Path, config: _Path | None) -> None:

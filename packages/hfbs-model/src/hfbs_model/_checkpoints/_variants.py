@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import entry_points
+from typing import cast
 
 from .._errors import CheckpointError
 from .._parts import Parts, Variant
@@ -50,6 +51,9 @@ def load_variant(name: str, mark: str) -> Variant:
 def settle_variants(settling: Settling, spelled: Spelled) -> Parts:
     """Settle the keywords of the variants in the weights, and build their parts where all of them are known."""
     names = list(variants_of(spelled.weights))
+    if (recorded := settling.said_most().get("variants")) is not None:
+        settling.take("variants", recorded)
+        names += [name for name in cast("tuple[str, ...]", recorded) if name not in {*names, MSST_RESIDUALS}]
     if settling.said("msst_residuals") or _leaves_residuals_open(spelled):
         settling.ask("msst_residuals", "True for what MSST's experimental classes trained, False for all else")
     if settling.values.get("msst_residuals"):
@@ -89,5 +93,6 @@ def _leaves_residuals_open(spelled: Spelled) -> bool:
 def _mark_of(variant: str, names: Iterable[str]) -> str:
     if variant == MSST_RESIDUALS:
         return "msst_residuals is true"
-    return f"keys such as {next(name for name in names if MARKS[variant].search(name))}"
+    marked = (name for name in names if variant in MARKS and MARKS[variant].search(name))
+    return next((f"keys such as {name}" for name in marked), "as its metadata say")
 
