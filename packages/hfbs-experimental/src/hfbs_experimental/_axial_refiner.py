@@ -21,7 +21,7 @@ class AxialRefinerSettings:
     """Sizes of the head's transformers; the defaults are those of the published checkpoint.
 
     Attributes:
-        num_layers: Layers, each with attention along time, then along the bands.
+        depth: Layers, each with attention along time, then along the bands.
         time_transformer_depth: Attention and feed-forward blocks along time in each layer.
         freq_transformer_depth: The same along the bands.
         dim_head: Features of an attention head.
@@ -29,7 +29,7 @@ class AxialRefinerSettings:
         ff_mult: Hidden features of the feed-forward blocks as a multiple of ``dim``.
     """
 
-    num_layers: int = 4
+    depth: int = 4
     time_transformer_depth: int = 1
     freq_transformer_depth: int = 1
     dim_head: int = 64
@@ -37,8 +37,8 @@ class AxialRefinerSettings:
     ff_mult: float = 4.0
 
     def __post_init__(self) -> None:
-        if self.num_layers < 1:
-            raise ValueError(f"num_layers is at least 1, got {self.num_layers}")
+        if self.depth < 1:
+            raise ValueError(f"depth of an axial refiner is at least 1, got {self.depth}")
         if self.dim_head < 4 or self.dim_head % 2:
             raise ValueError(
                 f"dim_head is even and at least 4, since RoPE turns pairs of features, got {self.dim_head}"
@@ -87,7 +87,7 @@ class AxialRefinerMaskEstimator(MaskEstimator):
                 )
                 for axis_depth, axis_rotary in zip(depths, rotary, strict=True)
             )
-            for _ in range(settings.num_layers)
+            for _ in range(settings.depth)
         )
         self.norm = RMSNorm(dim)
 
@@ -107,34 +107,37 @@ def infer(weights: Mapping[str, Tensor]) -> dict[str, object]:
     first = "layers.0.0.layers.0"
     heads, dim = shape_of(weights, f"{first}.0.to_gates.weight")
     return {
-        "num_layers": count_of(weights, "layers"),
-        "time_transformer_depth": count_of(weights, "layers.0.0.layers"),
-        "freq_transformer_depth": count_of(weights, "layers.0.1.layers"),
-        "dim_head": shape_of(weights, f"{first}.0.to_qkv.weight")[0] // (3 * heads),
-        "heads": heads,
-        "ff_mult": shape_of(weights, f"{first}.1.net.1.weight")[0] / dim,
+        "refiner_depth": count_of(weights, "layers"),
+        "refiner_time_transformer_depth": count_of(weights, "layers.0.0.layers"),
+        "refiner_freq_transformer_depth": count_of(weights, "layers.0.1.layers"),
+        "refiner_dim_head": shape_of(weights, f"{first}.0.to_qkv.weight")[0] // (3 * heads),
+        "refiner_heads": heads,
+        "refiner_ff_mult": shape_of(weights, f"{first}.1.net.1.weight")[0] / dim,
     }
 
 
 def build(
     base: Parts,
     *,
-    num_layers: int,
-    time_transformer_depth: int,
-    freq_transformer_depth: int,
-    dim_head: int,
-    heads: int,
-    ff_mult: float,
+    refiner_depth: int,
+    refiner_time_transformer_depth: int,
+    refiner_freq_transformer_depth: int,
+    refiner_dim_head: int,
+    refiner_heads: int,
+    refiner_ff_mult: float,
 ) -> Parts:
-    """The parts with :class:`AxialRefinerMaskEstimator` in the mask estimator's place; see
-    :class:`AxialRefinerSettings`."""
+    """The parts with :class:`AxialRefinerMaskEstimator` in the mask estimator's place.
+
+    The keywords are the attributes of :class:`AxialRefinerSettings`; their prefix tells them from the trunk's, beside
+    which a configuration has them.
+    """
     settings = AxialRefinerSettings(
-        num_layers=num_layers,
-        time_transformer_depth=time_transformer_depth,
-        freq_transformer_depth=freq_transformer_depth,
-        dim_head=dim_head,
-        heads=heads,
-        ff_mult=ff_mult,
+        depth=refiner_depth,
+        time_transformer_depth=refiner_time_transformer_depth,
+        freq_transformer_depth=refiner_freq_transformer_depth,
+        dim_head=refiner_dim_head,
+        heads=refiner_heads,
+        ff_mult=refiner_ff_mult,
     )
     return replace(base, mask_estimator=partial(AxialRefinerMaskEstimator, settings=settings))
 

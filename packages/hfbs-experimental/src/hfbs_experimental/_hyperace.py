@@ -105,8 +105,9 @@ class HyperACEMaskEstimator(MaskEstimator):
 
     The mask is the sum of both branches'. The second is a pyramid of convolutions over frames and bands, with YOLOv13's
     HyperACE in its middle: BS-RoFormer HyperACE of unwa, whose keys ``segm.…`` it has, 398 in version 1 and 471 in
-    version 2. Both versions give the output of the published implementations within 1e-5. It normalises over the whole
-    excerpt, so the masks of a frame depend on all others, and on the length.
+    version 2. With the same weights, both versions give the output of other implementations, bit for bit on one
+    machine. The branch normalises over the whole excerpt, so the masks of a frame depend on all others, and on the
+    length.
 
     Args:
         dim: Features of a token.
@@ -156,18 +157,18 @@ class HyperACEMaskEstimator(MaskEstimator):
 
 
 def infer(weights: Mapping[str, Tensor]) -> dict[str, object]:
-    """Keywords of :func:`build` that names and shapes tell: all but ``num_heads``."""
-    segm, hyperace = "segm.backbone", "segm.hyperace"
+    """Keywords of :func:`build` that names and shapes tell: all but ``hyperace_num_heads``."""
+    backbone, hyperace = "segm.backbone", "segm.hyperace"
     prototypes = shape_of(weights, f"{hyperace}.high_order_branch.0.ahc.adaptive_hyperedge_gen.global_proto")
     return {
-        "version": 2 if count_of(weights, "segm.upsample_head.block1.out_conv.blocks") else 1,
         "audio_channels": shape_of(weights, "segm.upsample_head.final_conv.weight")[0] // 2,
-        "num_hyperedges": prototypes[0],
-        "num_high_order": count_of(weights, f"{hyperace}.high_order_branch"),
-        "num_low_order": count_of(weights, f"{hyperace}.low_order_branch"),
-        "base_channels": shape_of(weights, f"{segm}.stem.pwconv.weight")[0],
-        "dims": [shape_of(weights, f"{segm}.p{scale}.0.pwconv.weight")[0] for scale in (2, 3, 4, 5)],
-        "base_depth": count_of(weights, f"{segm}.p2.1.m.m"),
+        "hyperace_version": 2 if count_of(weights, "segm.upsample_head.block1.out_conv.blocks") else 1,
+        "hyperace_num_hyperedges": prototypes[0],
+        "hyperace_num_high_order": count_of(weights, f"{hyperace}.high_order_branch"),
+        "hyperace_num_low_order": count_of(weights, f"{hyperace}.low_order_branch"),
+        "hyperace_base_channels": shape_of(weights, f"{backbone}.stem.pwconv.weight")[0],
+        "hyperace_dims": [shape_of(weights, f"{backbone}.p{scale}.0.pwconv.weight")[0] for scale in (2, 3, 4, 5)],
+        "hyperace_base_depth": count_of(weights, f"{backbone}.p2.1.m.m"),
     }
 
 
@@ -175,29 +176,33 @@ def build(
     base: Parts,
     *,
     audio_channels: int,
-    version: Literal[1, 2],
-    num_heads: int,
-    num_hyperedges: int,
-    num_high_order: int,
-    num_low_order: int,
-    base_channels: int,
-    dims: Sequence[int],
-    base_depth: int,
+    hyperace_version: Literal[1, 2],
+    hyperace_num_hyperedges: int,
+    hyperace_num_heads: int,
+    hyperace_num_high_order: int,
+    hyperace_num_low_order: int,
+    hyperace_base_channels: int,
+    hyperace_dims: Sequence[int],
+    hyperace_base_depth: int,
 ) -> Parts:
-    """The parts with :class:`HyperACEMaskEstimator` in the mask estimator's place; see :class:`HyperACESettings`."""
-    finest, fine, coarse, coarsest = dims
+    """The parts with :class:`HyperACEMaskEstimator` in the mask estimator's place.
+
+    The keywords are ``audio_channels`` and the attributes of :class:`HyperACESettings`; their prefix tells them from
+    the separator's, beside which a configuration has them.
+    """
+    finest, fine, coarse, coarsest = hyperace_dims
     settings = HyperACESettings(
-        version=version,
-        num_hyperedges=num_hyperedges,
-        num_heads=num_heads,
-        num_high_order=num_high_order,
-        num_low_order=num_low_order,
-        base_channels=base_channels,
+        version=hyperace_version,
+        num_hyperedges=hyperace_num_hyperedges,
+        num_heads=hyperace_num_heads,
+        num_high_order=hyperace_num_high_order,
+        num_low_order=hyperace_num_low_order,
+        base_channels=hyperace_base_channels,
         dims=(finest, fine, coarse, coarsest),
-        base_depth=base_depth,
+        base_depth=hyperace_base_depth,
     )
     estimator = partial(HyperACEMaskEstimator, audio_channels=audio_channels, settings=settings)
     return replace(base, mask_estimator=estimator)
 
 
-VARIANT = Variant(infer, build, {"num_heads": "8 in every published HyperACE checkpoint"})
+VARIANT = Variant(infer, build, {"hyperace_num_heads": "8 in every published HyperACE checkpoint"})

@@ -4,15 +4,21 @@
 from ._axial_refiner import VARIANT as AXIAL_REFINER
 from ._axial_refiner import AxialRefinerMaskEstimator as AxialRefinerMaskEstimator
 from ._axial_refiner import AxialRefinerSettings as AxialRefinerSettings
+from ._fno import VARIANT as FNO
+from ._fno import FNOMaskEstimator as FNOMaskEstimator
+from ._fno import FNOSettings as FNOSettings
 from ._hyperace import VARIANT as HYPERACE
 from ._hyperace import HyperACEMaskEstimator as HyperACEMaskEstimator
 from ._hyperace import HyperACESettings as HyperACESettings
 
 __all__ = [
     "AXIAL_REFINER",
+    "FNO",
     "HYPERACE",
     "AxialRefinerMaskEstimator",
     "AxialRefinerSettings",
+    "FNOMaskEstimator",
+    "FNOSettings",
     "HyperACEMaskEstimator",
     "HyperACESettings",
 ]
