@@ -116,7 +116,7 @@ def test_a_checkpoint_is_found_by_name_and_by_digest():
         if checkpoint.sha256 is not None:
             assert checkpoint_by_sha256(checkpoint.sha256.upper()) is checkpoint
     assert checkpoint_by_sha256("0" * 64) is None
-    with pytest.raises(KeyError, match="no checkpoint of the registry is named '../x'; known_checkpoints"):
+    with pytest.raises(KeyError, match=r"no checkpoint of the registry is named '\.\./x'; known_checkpoints"):
         find_checkpoint("../x")
 
 

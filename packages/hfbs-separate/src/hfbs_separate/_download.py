@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.message import Message
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -122,8 +122,8 @@ class _Transfer:
                 if start and _continues(response, start):
                     return self._receive(response, start), True
         except HTTPError as error:
+            error.close()
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-                error.close()
                 self.forget()
                 return self.run()
             raise DownloadError(f"{self._url}: {_refusal(error)}") from error
@@ -193,13 +193,13 @@ class _Transfer:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https, and from https to https only."""
+    """Follows redirects to the schemes that are accepted, and from https to https only."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        _check_scheme(newurl)
         if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
+            fp.close()
             raise DownloadError(
                 f"{req.full_url} redirects to {newurl}, which is not encrypted; give the address of the file itself"
             )
@@ -207,8 +207,19 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _open(url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers=dict(headers))
-    return urllib.request.build_opener(_Redirects()).open(request, timeout=TIMEOUT)
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _Redirects(),
+    ):
+        opener.add_handler(handler)
+    return cast(
+        "http.client.HTTPResponse", opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=TIMEOUT)
+    )
 
 
 def _check_scheme(url: str) -> None:
