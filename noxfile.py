@@ -16,7 +16,7 @@ SOURCES = sorted(str(source) for source in Path.cwd().glob("packages/*/src"))
 PACKAGES = {
     "hfbs-filterbanks": ["mel", "plot"],
     "hfbs-attention": [],
-    "hfbs-model": [],
+    "hfbs-model": ["hub"],
     "hfbs-experimental": [],
     "hfbs-separate": [],
 }
