@@ -16,11 +16,15 @@ class Case:
         upstream: Key of :data:`oracles.BUILDERS`.
         length: Samples of the input.
         keywords: Keywords of BandSplitRotator beside :data:`SMALL`.
+        theirs: Keywords of upstream's class that BandSplitRotator does not have.
+        variants: Research variants by name, each with the keywords that weights do not tell.
     """
 
     upstream: str
     length: int
     keywords: dict[str, Any] = field(default_factory=dict)
+    theirs: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -29,7 +33,8 @@ class Case:
     def __str__(self) -> str:
         spoken = {"freqs_per_bands": lambda bands: f"{len(bands)} bands", "stft_win_length": lambda _: ""}
         said = [
-            spoken.get(name, lambda value, name=name: f"{name}={value}")(value) for name, value in self.keywords.items()
+            spoken.get(name, lambda value, name=name: f"{name}={value}")(value)
+            for name, value in (self.keywords | self.theirs).items()
         ]
         return f"{self.upstream}: {', '.join([*filter(None, said), f'{self.length} samples'])}"
 
@@ -92,4 +97,57 @@ CASES = [
         "pymss Mel", 11025, {**mel(16000, 80), **stft(4096, 512), "depth": 3, "skip_connection": True, "num_stems": 2}
     ),
     Case("pymss Mel", 7777, {**mel(), "match_input_audio_length": False, "stereo": True, "freq_transformer_depth": 3}),
+]
+
+CONNECTIONS = {"hyper-connections": {"sinkhorn_iters": 2}}
+EXPERIMENTAL_CASES = [
+    # lucidrains' classes as they are by default: four streams, value residuals, a linear transformer in the Mel model.
+    Case("lucidrains BS", 11025, {**VALUES, "stereo": True}, {"num_residual_streams": 4}, CONNECTIONS),
+    Case(
+        "lucidrains BS",
+        11025,
+        {**VALUES, "depth": 3, "use_pope": True, "num_stems": 2, "time_transformer_depth": 2},
+        {"num_residual_streams": 2, "mc_hyper_conn_sinkhorn_iters": 5},
+        {"hyper-connections": {"sinkhorn_iters": 5}},
+    ),
+    Case(
+        "lucidrains BS",
+        9999,
+        VALUES,
+        {"num_residual_streams": 2, "num_residual_fracs": 2},
+        CONNECTIONS,
+    ),
+    Case(
+        "lucidrains Mel",
+        11025,
+        {**mel(), **VALUES, "linear_transformer_depth": 1, "stereo": True},
+        {"num_residual_streams": 4},
+        {"value-residual": {}, **CONNECTIONS},
+    ),
+    Case(
+        "lucidrains Mel",
+        11025,
+        {**mel(), **VALUES, "linear_transformer_depth": 2, "depth": 3, "num_stems": 2},
+        {"num_residual_streams": 1},
+        {"value-residual": {}},
+    ),
+    Case(
+        "lucidrains Mel",
+        12001,
+        {**mel(), **VALUES, "use_pope": True, "stereo": True, "time_transformer_depth": 2},
+        {"num_residual_streams": 3},
+        {**CONNECTIONS, "value-residual": {}},
+    ),
+    Case("lucidrains Mel", 11025, {**mel(), "linear_transformer_depth": 1}, {"num_residual_streams": 4}, CONNECTIONS),
+    Case("pymss BS", 11025, {"stereo": True, "num_stems": 6}, {"use_shared_bias": True}, {"biased-attention": {}}),
+    Case("pymss BS", 11025, {"use_pope": True}, {"use_shared_bias": True}, {"biased-attention": {}}),
+    Case("pymss BS Conformer", 11025, {"stereo": True, "time_transformer_depth": 2}, {}, {"conformer": {}}),
+    Case(
+        "pymss BS Conformer",
+        11025,
+        {"num_stems": 2},
+        {"use_shared_bias": True, "conv_kernel_size": 7, "conv_expansion_factor": 3},
+        {"biased-attention": {}, "conformer": {}},
+    ),
+    Case("pymss Mel Conformer", 11025, {**mel(), "stereo": True, "skip_connection": True}, {}, {"conformer": {}}),
 ]

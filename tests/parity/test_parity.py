@@ -1,12 +1,14 @@
 """Upstream's weights give upstream's output and gradients."""
 
+from functools import partial
+
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hfbs_model import BandSplitRotator, ParametersComputeLoss, lossComputation
-from parity.cases import CASES, Case
-from parity.oracles import build, our_keywords, renamed
+from parity.cases import CASES, EXPERIMENTAL_CASES, Case
+from parity.oracles import build, gradients_of, in_training, our_keywords, our_name, parts_of, renamed
 from parity.table import Row
 
 
@@ -28,16 +30,14 @@ def loss_of(case: Case, stems: Tensor, target: Tensor) -> Tensor:
     return lossComputation(with_stem_axis(stems), target, range(target.shape[1]), settings)
 
 
-def gradients_of(model: nn.Module) -> dict[str, Tensor]:
-    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + EXPERIMENTAL_CASES, ids=str)
 def test_upstream_weights_give_upstream_output_and_gradients(case: Case, rows: list[Row]) -> None:
     torch.manual_seed(len(str(case)))
-    theirs = build(case).train()  # no dropout is set; pymss keeps no gradients in its evaluation mode's caches
-    ours = BandSplitRotator(**our_keywords(case)).train()
-    ours.load_state_dict(renamed(theirs.state_dict(), case))
+    theirs = in_training(build(case))
+    weights = renamed(theirs.state_dict(), case)
+    ours = BandSplitRotator(**our_keywords(case), parts=parts_of(case, weights))
+    ours.load_state_dict(weights)
+    in_training(ours)
 
     channels, stems = 1 + bool(case.settings.get("stereo")), case.settings.get("num_stems", 1)
     mixture = torch.randn(2, channels, case.length)
@@ -49,7 +49,7 @@ def test_upstream_weights_give_upstream_output_and_gradients(case: Case, rows: l
 
     loss_of(case, our_stems, target).backward()
     loss_of(case, their_stems, target).backward()
-    our_gradients, their_gradients = gradients_of(ours), renamed(gradients_of(theirs), case)
+    our_gradients, their_gradients = gradients_of(ours), gradients_of(theirs, partial(our_name, case=case))
     assert our_gradients.keys() == their_gradients.keys()
     total = torch.stack([gradient.norm() for gradient in their_gradients.values()]).norm()
     gradients = max(
