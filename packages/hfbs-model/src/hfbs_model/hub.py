@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from ._checkpoints import Checkpoint
 from ._checkpoints._pretrained import (
@@ -76,13 +76,13 @@ class HubCheckpoint(
     _hub_mixin_config = dict[str, object]()  # none, or else the mixin makes one of the fields  # noqa: RUF012
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Self:
+    def of[H: ModelHubMixin](cls: type[H], checkpoint: Checkpoint) -> H:
         """The same checkpoint with the methods of this class."""
         return of_class(cls, checkpoint)
 
     @classmethod
-    def from_pretrained(
-        cls,
+    def from_pretrained[H: ModelHubMixin](
+        cls: type[H],
         pretrained_model_name_or_path: str | PathLike[str],
         *,
         force_download: bool = False,
@@ -91,7 +91,7 @@ class HubCheckpoint(
         local_files_only: bool = False,
         revision: str | None = None,
         **model_kwargs: Any,
-    ) -> Self:
+    ) -> H:
         """Load a folder, or else download ``model.safetensors`` of a model on the Hub and load that.
 
         The file's metadata count; ``config.json`` is fetched to be compared with them, as in
@@ -125,8 +125,8 @@ class HubCheckpoint(
         )
 
     @classmethod
-    def _from_pretrained(
-        cls,
+    def _from_pretrained[H: ModelHubMixin](
+        cls: type[H],
         *,
         model_id: str,
         revision: str | None,
@@ -135,7 +135,7 @@ class HubCheckpoint(
         local_files_only: bool,
         token: str | bool | None,
         **model_kwargs: Any,
-    ) -> Self:
+    ) -> H:
         if force_download and local_files_only:
             raise ValueError("force_download=True and local_files_only=True exclude each other; leave one of them out")
         folder = Path(model_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from .._rotator import BandSplitRotator
 from ._report import Report
@@ -55,7 +55,7 @@ class Checkpoint:
             write_text(where / CARD, model_card(self))
 
     @classmethod
-    def from_pretrained(cls, folder_or_name: str | PathLike[str], /, **settings: Any) -> Self:
+    def from_pretrained[C](cls: type[C], folder_or_name: str | PathLike[str], /, **settings: Any) -> C:
         """Load what :meth:`save_pretrained` wrote.
 
         The metadata of ``model.safetensors`` count. Where ``config.json`` says something else, a warning and a note in

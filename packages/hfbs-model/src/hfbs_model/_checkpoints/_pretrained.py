@@ -81,7 +81,7 @@ def load_pretrained(folder_or_name: str | PathLike[str], settings: Mapping[str, 
     return HubCheckpoint.from_pretrained(name, **cast("dict[str, Any]", settings))
 
 
-def of_class[C: Checkpoint](kind: type[C], checkpoint: Checkpoint) -> C:
+def of_class[C](kind: type[C], checkpoint: Checkpoint) -> C:
     """The same checkpoint as an instance of a subclass."""
     return kind(**{field.name: getattr(checkpoint, field.name) for field in fields(Checkpoint)})
 
