@@ -17,6 +17,7 @@ from ._loss import ParametersComputeLoss as ParametersComputeLoss
 from ._loss import lossComputation as lossComputation
 from ._mask import MLP as MLP
 from ._mask import MaskEstimator as MaskEstimator
+from ._memory import inference_memory as inference_memory
 from ._parts import Parts as Parts
 from ._parts import Variant as Variant
 from ._registry import KnownCheckpoint as KnownCheckpoint

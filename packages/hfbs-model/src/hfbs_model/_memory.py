@@ -1,0 +1,105 @@
+"""How much memory a forward pass needs, before one is run."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from ._checkpoints._build import no_initial_values
+from ._rotator import BandSplitRotator
+
+_FLOAT32, _COMPLEX64 = 4, 8
+
+
+def inference_memory(
+    model: BandSplitRotator | Mapping[str, object], *, samples: int, batch_size: int = 1, bytes_per_element: int = 4
+) -> int:
+    """Predict the most memory that a model and one forward pass without gradients occupy at once, on a CPU.
+
+    Weights, audio and spectrum (X bytes) are there all the time. On top comes the larger of two moments.
+
+    In the trunk there are the bands' features (Q bytes), and per token (one for each of the batch, frame and band) what
+    the code holds at the widest moment of a block, of D = ``dim`` and I = heads · dim_head numbers: the layer's input and
+    what attention along time made of it (2 D), then in attention the input normalised, the queries, keys and values, the
+    first two with positions, the result twice, and the update (2 D + 7 I), or in the feed-forward block the sum so far and
+    twice the hidden features (D + 2 · ff_mult · D). Options add to this: a batch and stacked blocks D each, skip
+    connections D for each layer before, value residuals 7 I; half precision, PoPE and attention that is spelled out
+    have wider moments, the latter two with the whole matrix of weights.
+
+    In the inverse Fourier transform there are the tokens (D), and per stem the masks by band (Q) and by bin (X), the
+    masked spectrum (X), its frames before and after the window (2 X), and the audio twice.
+
+    What libraries allocate unseen by PyTorch is not counted, nor are the process itself and, on a GPU, its context.
+
+    Args:
+        model: The separator, or its keywords.
+        samples: Length of a chunk.
+        batch_size: Chunks at once.
+        bytes_per_element: Of weights and tokens: 4 for float32, 2 for a model in half precision. Spectra are in float32
+            always.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        ValueError: A size below one, or a model with research variants, of whose parts this knows nothing.
+    """
+    sizes = {"samples": samples, "batch_size": batch_size, "bytes_per_element": bytes_per_element}
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is at least 1, got {size}")
+    if not isinstance(model, BandSplitRotator):
+        with no_initial_values():
+            model = BandSplitRotator(**cast("dict[str, Any]", model))
+    if model.parts.recipe:
+        raise ValueError(
+            "the formula is of models without research variants, whose parts need what it does not know, "
+            f"got one with {', '.join(model.parts.recipe)}; measure a forward pass instead"
+        )
+
+    settings, stems = model.stft_settings, model.num_stems
+    frames = 1 + max(samples, settings.num_bins) // settings.hop_length
+    columns = batch_size * frames
+    tokens = columns * model.layout.num_bands * bytes_per_element
+    spectrum = columns * model.audio_channels * settings.num_bins * _COMPLEX64
+    features = columns * sum(model.band_gather.widths)
+    audio = batch_size * model.audio_channels * _FLOAT32
+
+    weights = sum(parameter.numel() for parameter in model.parameters()) * bytes_per_element
+    trunk = features * _FLOAT32 + tokens * max(_numbers_per_token(model, frames, batch_size, bytes_per_element))
+    by_band, by_bin = stems * features * bytes_per_element, stems * spectrum
+    averaging = stems * features * _FLOAT32 + 2 * by_bin
+    inverting = 4 * by_bin + 2 * stems * audio * (samples + settings.n_fft)
+    output = tokens * _keyword(model, "dim") + by_band + max(averaging, inverting)
+    return weights + audio * samples + spectrum + max(trunk, output)
+
+
+def _numbers_per_token(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_element: int) -> Iterator[int]:
+    """What each block of the last layer holds at its widest moment."""
+    dim, heads, linear = _keyword(model, "dim"), _keyword(model, "heads"), _keyword(model, "linear_transformer_depth")
+    inner, hidden = heads * _keyword(model, "dim_head"), int(dim * cast("float", model.keywords["ff_mult"]))
+    earlier = len(model.layers) - 1
+    first_values = 6 * inner if model.value_mix and earlier else 0
+    half = bytes_per_element < _FLOAT32
+    kept = dim * (1 + (earlier if model.skip_connection else 0)) + first_values
+    if linear:
+        yield kept + (9 if batch_size > 1 else 7) * inner
+        kept += dim
+    if batch_size > 1:
+        kept += dim
+    for axis, length in enumerate((frames, model.layout.num_bands)):
+        stacked = _keyword(model, ("time_transformer_depth", "freq_transformer_depth")[axis]) > 1
+        held = kept + dim * (axis + stacked)
+        weights = heads * length
+        yield held + 2 * dim + 7 * inner + (inner if first_values else 0)
+        yield held + dim + 2 * hidden
+        if half:  # positions are given in float32
+            yield held + dim + 10 * inner
+        if model.keywords["use_pope"]:
+            multiplied = 26 * inner + 2 * weights if half else 11 * inner + weights
+            averaged = 21 * inner + 9 * weights // 2 if half else 9 * inner + 9 * weights // 4
+            yield held + dim + max(multiplied, averaged)
+        elif not model.keywords["flash_attn"]:
+            yield held + dim + max(7 * inner + weights, 5 * inner + 2 * weights)
+
+
+def _keyword(model: BandSplitRotator, name: str) -> int:
+    return cast("int", model.keywords[name])
