@@ -35,14 +35,12 @@ def build(case: Case) -> nn.Module:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn_like(parameter))
-        for norm in batch_norms(model):
-            norm.running_mean.normal_()
-            norm.running_var.uniform_(0.5, 2.0)
+        for name, buffer in model.named_buffers():
+            if name.endswith(".running_mean"):
+                buffer.normal_()
+            if name.endswith(".running_var"):
+                buffer.uniform_(0.5, 2.0)
     return model
-
-
-def batch_norms(model: nn.Module) -> list[nn.BatchNorm1d]:
-    return [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
 
 
 def in_training(model: nn.Module) -> nn.Module:
@@ -51,8 +49,9 @@ def in_training(model: nn.Module) -> nn.Module:
     No dropout is set. Normalised over the batch, the bias of a convolution has no gradient but rounding errors.
     """
     model.train()
-    for norm in batch_norms(model):
-        norm.eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
     return model
 
 

@@ -58,7 +58,7 @@ class MelBandRoformer(hfbs_model.mel_band_roformer.MelBandRoformer):
         refuse_unknown(keywords.keys() - {*known}, [*signature(MelBandRoformer).parameters, *known], "MelBandRoformer")
         if lucidrains_mel_values and not use_value_residual_learning:
             raise ValueError(
-                "lucidrains_mel_values=True is a way to mix values; set use_value_residual_learning=True, or leave out both"
+                "lucidrains_mel_values=True is a way to mix values; set use_value_residual_learning=True too"
             )
         super().__init__(
             dim,
