@@ -114,7 +114,7 @@ class HubCheckpoint(
             ValueError: A revision of a local folder, or ``force_download`` with ``local_files_only``.
         """
         # The mixin's own takes settings from config.json, where the metadata should count.
-        return cls._from_pretrained(
+        return cls._from_pretrained(  # pyright: ignore[reportUnknownMemberType]
             model_id=str(pretrained_model_name_or_path),
             revision=revision,
             cache_dir=cache_dir,
