@@ -127,10 +127,16 @@ class FourierOperator(nn.Module):
         dim: Channels of the input.
         dim_out: Channels of the output.
         settings: Sizes.
+
+    Raises:
+        ValueError: A ratio that leaves no hidden feature.
     """
 
     def __init__(self, dim: int, dim_out: int, settings: FNOSettings) -> None:
         super().__init__()
+        for name in ("lifting_ratio", "mlp_ratio"):
+            if round(dim * getattr(settings, name)) < 1:
+                raise ValueError(f"{name} × dim is at least one feature, got {getattr(settings, name)} × {dim}")
         hidden = round(dim * settings.lifting_ratio)
         self.fno_blocks = _Blocks(dim, settings)
         self.lifting = _PointwiseMLP(dim + 1, hidden, dim)
