@@ -76,7 +76,7 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session(python=PYTHONS)
 def parity(session: nox.Session) -> None:
     """Compare outputs and gradients with the upstream implementations, configuration by configuration."""
-    sync(session, "--package=hfbs-model", "--extra=mel", "--group=test", "--group=parity")
+    sync(session, "--package=hfbs-experimental", "--extra=mel", "--group=test", "--group=parity")
     session.run("pytest", "tests/parity", "-s", *session.posargs)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 typing.GENERATING_DOCUMENTATION = "hfbs"
 sys.path.insert(0, str(Path(__file__).parent))
 
+PACKAGES = ("filterbanks", "attention", "model", "experimental", "separate")
 project = "hfbs"
 extensions = [
     "sphinx.ext.autodoc",
@@ -34,7 +35,7 @@ bibtex_bibfiles = ["../citations/hfbs.bib"]
 myst_enable_extensions = ["deflist", "dollarmath", "substitution"]
 myst_heading_anchors = 3
 myst_substitutions = {
-    f"{package}_version": version_of(f"hfbs-{package}") for package in ("filterbanks", "attention", "model", "separate")
+    f"{package}_version": version_of(f"hfbs-{package}") for package in PACKAGES
 }
 
 autodoc_preserve_defaults = True
@@ -57,4 +58,5 @@ nitpick_ignore = [
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._chunks.Progress"),
     ("py:class", "hfbs_model._loss.LossTerms"),
+    ("py:class", "hfbs_experimental._connections.Generation"),
 ]

@@ -104,15 +104,14 @@ def test_no_keyword_of_the_separator_is_left_out():
 def test_the_classes_of_mssts_name_have_the_defaults_of_mssts_columns(column: int, ours: type):
     there = inspect.signature(ours).parameters.keys() - {"unknown"}
     said = {keyword: cells[column] for keyword, cells in keyword_rows(MSST).items() if cells[column] != "—"}
-    for keyword in ("use_value_residual_learning", "num_residual_streams"):  # of MSST's experimental files
-        assert keyword not in there
-        del said[keyword]
+    assert "num_residual_streams" not in there  # of MSST's experimental files
+    del said["num_residual_streams"]
     for keyword, shown in said.items():
         assert value(shown) == default(ours, keyword), keyword
     same = listed(MSST, "ame default and same meaning")
     for keyword in same - {"dim", "depth"}:
         assert default(ours, keyword) == default(BandSplitRotator, keyword), keyword
-    assert there == said.keys() | same | {"sage_attention"}
+    assert there == said.keys() | same | {"sage_attention", "parts"}
 
 
 def test_every_call_of_the_blocks_has_that_keyword_and_default():
