@@ -34,9 +34,7 @@ bibtex_bibfiles = ["../citations/hfbs.bib"]
 
 myst_enable_extensions = ["deflist", "dollarmath", "substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {
-    f"{package}_version": version_of(f"hfbs-{package}") for package in PACKAGES
-}
+myst_substitutions = {f"{package}_version": version_of(f"hfbs-{package}") for package in PACKAGES}
 
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
