@@ -33,6 +33,7 @@ try:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
+        HFValidationError,
         HTTPError,  # of httpx2, or of httpx before version 2  # pyright: ignore[reportPrivateImportUsage]
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
@@ -273,14 +274,13 @@ def _downloaded(name: str, revision: str | None, **options: Any) -> Path:
         with suppress(EntryNotFoundError):  # a copy, without which there is nothing to compare
             # Of the same commit, which is the name of the folder.
             hf_hub_download(name, CONFIG, revision=weights.parent.name, **options)
-    # ValueError: no name that the Hub can have. RuntimeError: hf_xet's.
+    # ValueError: of a name, or of force_download without a connection. RuntimeError: hf_xet's.
     except (HTTPError, EntryNotFoundError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(_in_words(error, name, revision)) from error
     return weights.parent
 
 
 def _in_words(error: Exception, name: str, revision: str | None) -> str:
-    reason = str(error).partition("\n")[0] or type(error).__name__
     match error:
         case GatedRepoError():
             return (
@@ -301,17 +301,28 @@ def _in_words(error: Exception, name: str, revision: str | None) -> str:
                 "cache_dir that has it"
             )
         case LocalEntryNotFoundError():
-            reason = str(error.__cause__).partition("\n")[0]
             return (
                 f"there is no folder {name}, the cache has no model of that name, and {constants.ENDPOINT} does not "
-                f"answer as it should ({reason}); check the connection and HF_ENDPOINT, and call again"
+                f"answer as it should ({_first_line(error)}); check the connection and HF_ENDPOINT, and call again"
             )
         case EntryNotFoundError():
             return (
                 f"{name} has no {WEIGHTS}, so that it was not saved by save_pretrained; download what it has and load "
                 "that with load_checkpoint"
             )
-        case ValueError():
-            return f"there is no folder {name}, and the Hub has no such names: {reason}; correct it to OWNER/NAME"
+        case HFValidationError():
+            return (
+                f"there is no folder {name}, and the Hub has no such names: {_first_line(error)}; "
+                "correct it to OWNER/NAME"
+            )
         case _:
-            return f"{WEIGHTS} of {name} did not arrive whole ({reason}); check the connection, and call again"
+            return (
+                f"{WEIGHTS} of {name} did not arrive whole ({_first_line(error)}); check the connection and the room "
+                "in the cache, and call again"
+            )
+
+
+def _first_line(error: BaseException) -> str:
+    """Of what a failed download says, where it began."""
+    error = error.__cause__ if isinstance(error, LocalEntryNotFoundError | ValueError) and error.__cause__ else error
+    return str(error).partition("\n")[0] or type(error).__name__
