@@ -36,8 +36,9 @@ def song(tmp_path: Path) -> Path:
 def separate(tiny_checkpoint: tuple[Path, Path], tmp_path: Path) -> Callable[..., Result]:
     """Run ``hfbs separate`` on the CPU in this process; stems go to the folder "out"."""
 
-    def run(*words: object, checkpoint: Path = tiny_checkpoint[0], config: Path = tiny_checkpoint[1]) -> Result:
-        options = ["--checkpoint", checkpoint, "--config", config, "-o", tmp_path / "out", "--device", "cpu"]
+    def run(*words: object, checkpoint: Path = tiny_checkpoint[0], config: Path | None = tiny_checkpoint[1]) -> Result:
+        options = ["--checkpoint", checkpoint, "-o", tmp_path / "out", "--device", "cpu"]
+        options += [] if config is None else ["--config", config]
         return CliRunner().invoke(main, [str(word) for word in ("separate", *options, *words)], prog_name="hfbs")
 
     return run
@@ -164,7 +165,7 @@ def test_songs_that_cannot_be_read_are_refused_before_anything_is_loaded(
     content: bytes | None,
     message: str,
 ) -> None:
-    monkeypatch.delattr(Separator, "from_checkpoint")
+    monkeypatch.delattr("hfbs_separate._command_separate.loaded")
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert refusal(separate(song, tmp_path / name), tmp_path / "out").startswith(f"{tmp_path / name}: {message}")
@@ -380,7 +381,103 @@ def test_what_is_odd_about_a_configuration_is_a_warning_line(
     config.write_text(tiny_checkpoint[1].read_text().replace("dim_freqs_in: 129", "dim_freqs_in: 1025"))
     result = separate(song, config=config)
     assert result.exit_code == 0, result.output
-    assert f"hfbs: warning: {config} says dim_freqs_in: 1025, stft_n_fft: 256 means 129" in result.stderr
+    assert "hfbs: warning: model.dim_freqs_in is 1025, but stft_n_fft=256 means 129, which is used\n" in result.stderr
+
+
+SAID = {
+    "stft_hop_length": "64",
+    "stft_win_length": "256",
+    "zero_dc": "false",
+    "skip_connection": "false",
+    "stems": "[vocals, other]",
+    "sample_rate": "8000",
+    "chunk_size": "4000",
+}
+
+
+def said(**changes: str | None) -> list[str]:
+    """The options that say what the tiny checkpoint's weights do not; None leaves one out."""
+    values = {name: value for name, value in (SAID | changes).items() if value is not None}
+    return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+
+
+def test_settings_take_the_place_of_a_configuration(
+    separate: Callable[..., Result], song: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    result = separate(song, *said(), config=None)
+    assert result.exit_code == 0, result.output
+    settings = {"zero_dc": False}
+    audio = soundfile.read(song, dtype="float32")[0]
+    expected = Separator.from_checkpoint(*tiny_checkpoint, device="cpu", settings=settings).separate(audio.T, 8000)
+    for line, stem in zip(result.stdout.splitlines(), expected.values(), strict=True):
+        np.testing.assert_array_equal(soundfile.read(line, dtype="float32")[0].T, stem)
+
+
+def test_a_length_of_chunks_on_the_command_line_is_not_asked_for_again(
+    separate: Callable[..., Result], song: Path
+) -> None:
+    result = separate(song, *said(chunk_size=None), "--chunk-seconds", 0.25, config=None)
+    assert result.exit_code == 0, result.output
+    assert "chunks of 0.25 s" in result.stderr
+
+
+def test_what_nobody_says_is_asked_for_in_one_line_with_usual_values(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    message = refusal(separate(song, *said(zero_dc=None, stems=None), config=None), tmp_path / "out")
+    assert message.startswith(f"the weights in {tiny_checkpoint[0]} do not tell: zero_dc (True in MSST since ")
+    assert "; stems (2 name(s), such as [vocals])" in message
+    assert "stft_hop_length" not in message
+    assert message.endswith("--set NAME=VALUE on the command line")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("zero_dc", "'zero_dc' is not of the form NAME=VALUE, such as stft_hop_length=441"),
+        ("zero dc=true", "'zero dc=true' is not of the form NAME=VALUE"),
+        ("zero_dc=", "'zero_dc=' is not of the form NAME=VALUE"),
+        ("stems=[vocals", "the value of 'stems=[vocals' is no plain YAML (expected ',' or ']', but got "),
+        ("x=!!python/object/apply:os.system [ls]", "could not determine a constructor for the tag "),
+        ("config=x.yaml", "config is no setting: use --config"),
+        ("zero_dc=1", "the setting zero_dc is true or false, got 1"),
+        ("stems=false", "the setting stems is a list of different names, got False"),
+        ("stft_hop_lenght=64", "--set: the model has no keyword 'stft_hop_lenght'; did you mean 'stft_hop_length'?"),
+        ("dim=32", "dim: the weights say 16, the arguments say 32"),
+        ("stft_hop_length=3000", "stft_hop_length is at least 1 and at most half of stft_win_length=256"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_in_one_line(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, setting: str, message: str
+) -> None:
+    assert message in refusal(separate(song, "--set", setting), tmp_path / "out")
+
+
+def test_a_setting_given_twice_is_refused(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
+    message = refusal(separate(song, "--set", "zero_dc=true", "--set", "zero_dc=false"), tmp_path / "out")
+    assert message == "Invalid value for '--set': zero_dc is set twice, to True and to False; leave one out"
+
+
+def test_one_stem_needs_no_list(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
+    message = refusal(separate(song, *said(stems="vocals"), config=None), tmp_path / "out")
+    assert "stems: the weights say '2 stem(s)', the arguments say ('vocals',)" in message
+
+
+def test_lora_adapters_are_merged(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, tiny_checkpoint: tuple[Path, Path]
+) -> None:
+    layer = "layers.0.0.layers.0.0.to_qkv"
+    down, up = torch.randn(2, 16), torch.randn(48, 2)
+    torch.save({f"{layer}.lora_A": down, f"{layer}.lora_B": up}, tmp_path / "lora.pt")
+    weights = torch.load(tiny_checkpoint[0], weights_only=True)
+    torch.save(weights | {f"{layer}.weight": weights[f"{layer}.weight"] + 2.5 * up @ down}, tmp_path / "merged.ckpt")
+
+    merged = separate(song, checkpoint=tmp_path / "merged.ckpt", config=tiny_checkpoint[1])
+    expected = [soundfile.read(line)[0] for line in merged.stdout.splitlines()]
+    result = separate(song, "--force", "--lora", tmp_path / "lora.pt", "--set", "lora_alpha=5")
+    assert result.exit_code == 0, result.output
+    for line, stem in zip(result.stdout.splitlines(), expected, strict=True):
+        np.testing.assert_allclose(soundfile.read(line)[0], stem, atol=1e-5)
 
 
 def test_version_and_help_load_no_pytorch() -> None:

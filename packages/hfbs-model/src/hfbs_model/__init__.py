@@ -8,9 +8,13 @@ mask × STFT → inverse STFT → stems. :func:`load_checkpoint` builds it from 
 from ._band_split import BandSplit as BandSplit
 from ._checkpoints import Checkpoint as Checkpoint
 from ._checkpoints import Finding as Finding
+from ._checkpoints import Inspection as Inspection
+from ._checkpoints import Parameters as Parameters
 from ._checkpoints import Report as Report
+from ._checkpoints import inspect_checkpoint as inspect_checkpoint
 from ._checkpoints import load_checkpoint as load_checkpoint
 from ._checkpoints import save_checkpoint as save_checkpoint
+from ._checkpoints import save_msst_checkpoint as save_msst_checkpoint
 from ._errors import CheckpointError as CheckpointError
 from ._errors import ConfigError as ConfigError
 from ._loss import ParametersComputeLoss as ParametersComputeLoss

@@ -1,20 +1,24 @@
 """The command ``hfbs separate``."""
 
 import time
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ._decode import decode, probe
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
+from ._loading import loaded
 from ._options import DEVICES, PRECISIONS, SAMPLE_FORMATS, SampleFormat
 from ._outputs import Job, check_folder, check_song_names, plan_jobs
+from ._settings_option import FILE, settings_options
 from ._terminal import Terminal, clock
 from ._write import decibels, write_stems
 
 if TYPE_CHECKING:
+    from hfbs_model import Checkpoint
+
     from ._separator import Separator
 
 
@@ -23,15 +27,11 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The model's weights, in the format of MSST (.ckpt, .pt, .th, .safetensors).",
+    type=FILE,
+    help="The model's weights: .safetensors, or a PyTorch file (.ckpt, .pt, .pth, .th, .bin). hfbs inspect shows what "
+    "they tell by themselves.",
 )
-@click.option(
-    "--config",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The YAML file that came with the weights.",
-)
+@settings_options
 @click.option(
     "-o",
     "--output",
@@ -71,13 +71,13 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     metavar="COUNT",
     help="How many chunks cover each sample (a count, neither a fraction nor seconds): 4 takes twice as long as 2. "
-    "Default: as the configuration has it.",
+    "Default: as the checkpoint has it.",
 )
 @click.option(
     "--chunk-seconds",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Length of a chunk: what the model sees at once. Default: as the configuration has it.",
+    help="Length of a chunk: what the model sees at once. Default: as the checkpoint has it.",
 )
 @click.option(
     "--batch-size",
@@ -92,7 +92,9 @@ def separate(
     context: click.Context,
     songs: tuple[Path, ...],
     checkpoint: Path,
-    config: Path,
+    config: Path | None,
+    settings: Mapping[str, object],
+    lora: Path | None,
     folder: Path,
     sample_format: SampleFormat,
     force: bool,
@@ -117,22 +119,17 @@ def separate(
         raise click.ClickException(str(error)) from error
 
     with terminal.busy(f"loading {checkpoint.name}"):
-        separator, remarks = _load(
-            checkpoint,
-            config,
-            device=device,
-            precision=precision,
-            overlap=overlap,
-            chunk_seconds=chunk_seconds,
-            batch_size=batch_size,
-        )
+        if chunk_seconds is not None:  # overrules any chunk_size, which then need not be known
+            settings = {"chunk_size": 1, **settings}
+        model = loaded(checkpoint, config, lora, settings)
+        separator = _separator(model, device, precision, overlap, chunk_seconds, batch_size)
     try:
         jobs = plan_jobs(songs, separator.stems, folder, overwrite=force)
     except OutputError as error:
         raise click.ClickException(str(error)) from error
 
-    for remark in remarks:
-        terminal.warn(remark)
+    for note in model.report.notes:
+        terminal.warn(note)
     terminal.say(separator.computes_on)
     terminal.say(_about(checkpoint, separator))
     failed = False
@@ -149,19 +146,27 @@ def separate(
     context.exit(2 if failed else 0)
 
 
-def _load(checkpoint: Path, config: Path, **options: Any) -> tuple["Separator", list[str]]:
-    """The separator, and what the loader found odd. Only here is PyTorch loaded, which takes seconds."""
-    from hfbs_model import CheckpointError, ConfigError
-
+def _separator(
+    checkpoint: "Checkpoint",
+    device: str,
+    precision: str,
+    overlap: int | None,
+    chunk_seconds: float | None,
+    batch_size: int,
+) -> "Separator":
     from ._separator import Separator
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            separator = Separator.from_checkpoint(checkpoint, config, **options)
-        except (CheckpointError, ConfigError, OptionError) as error:
-            raise click.ClickException(str(error)) from error
-    return separator, [str(warning.message) for warning in caught]
+    try:
+        return Separator(
+            checkpoint,
+            device=device,
+            precision=precision,
+            overlap=overlap,
+            chunk_seconds=chunk_seconds,
+            batch_size=batch_size,
+        )
+    except OptionError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _about(checkpoint: Path, separator: "Separator") -> str:

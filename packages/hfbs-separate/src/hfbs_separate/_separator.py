@@ -1,6 +1,7 @@
 """From the samples of a song to the samples of its stems."""
 
 import os
+from collections.abc import Mapping
 from operator import index
 from typing import Self, cast
 
@@ -50,8 +51,8 @@ class Separator:
             device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
             precision: ``"auto"`` (float32 on every device), ``"float32"``, ``"bfloat16"`` or ``"float16"``.
             overlap: how many chunks cover each sample, at least 1: a count, neither a fraction nor seconds. More
-                takes longer in proportion. None: as the configuration has it.
-            chunk_seconds: length of a chunk. None: as the configuration has it.
+                takes longer in proportion. None: as the checkpoint has it.
+            chunk_seconds: length of a chunk. None: as the checkpoint has it.
             batch_size: how many chunks the model gets at once, at least 1. More needs more memory.
 
         Raises:
@@ -76,28 +77,34 @@ class Separator:
     def from_checkpoint(
         cls,
         checkpoint: str | os.PathLike[str],
-        config: str | os.PathLike[str],
+        config: str | os.PathLike[str] | None = None,
         *,
+        lora: str | os.PathLike[str] | None = None,
+        settings: Mapping[str, object] | None = None,
         device: str = "auto",
         precision: str = "auto",
         overlap: int | None = None,
         chunk_seconds: float | None = None,
         batch_size: int = 1,
     ) -> Self:
-        """Load a checkpoint in the format of MSST, with its YAML configuration.
+        """Load a checkpoint of MSST's or our own format as :func:`hfbs_model.load_checkpoint` does.
 
         Args:
             checkpoint: path of the weights.
-            config: path of the configuration that came with them.
+            config: path of the YAML that came with them. None: they need none, or ``settings`` say what they do not
+                tell.
+            lora: path of adapters to merge into them. None: none.
+            settings: what neither weights nor YAML tell, by keyword, such as ``stft_hop_length``. None: nothing.
             device, precision, overlap, chunk_seconds, batch_size: as for the constructor.
 
         Raises:
-            hfbs_model.CheckpointError: the weights cannot be read or do not fit the configuration.
-            hfbs_model.ConfigError: the configuration cannot be read or names what the model does not have.
+            hfbs_model.CheckpointError: the weights cannot be read or contradict what is said of them.
+            hfbs_model.ConfigError: the configuration cannot be read, or nobody says what weights do not tell.
+            TypeError: a setting that nothing knows.
             OptionError: as for the constructor.
         """
         return cls(
-            load_checkpoint(checkpoint, config),
+            load_checkpoint(checkpoint, config, lora=lora, **(settings or {})),
             device=device,
             precision=precision,
             overlap=overlap,

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from ._command_convert import convert
 from ._command_download import fetch
+from ._command_inspect import inspect
 from ._command_models import models
 from ._command_separate import separate
 from ._terminal import Terminal
@@ -34,5 +36,7 @@ def main() -> None:
 
 
 main.add_command(separate)
+main.add_command(inspect)
+main.add_command(convert)
 main.add_command(models)
 main.add_command(fetch)
