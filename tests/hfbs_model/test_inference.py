@@ -279,7 +279,7 @@ def test_stored_rotary_tables_become_rope(tmp_path: Path) -> None:
         load_checkpoint(saved(state, tmp_path), stems="a", **UNTOLD)
 
 
-def test_rotary_frequencies_that_differ_between_layers_are_refused(tmp_path: Path) -> None:
+def test_frequencies_that_differ_between_layers_are_refused(tmp_path: Path) -> None:
     state = build(depth=2).state_dict()
     state["layers.1.0.layers.0.0.rotary_embed.freqs"] = torch.tensor([1.0, 0.5])
     with pytest.raises(CheckpointError, match=r"layers\.1\.0\..* differs from the frequencies of another layer"):

@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     from bs_roformer import BSRoformer as LucidrainsBS
     from bs_roformer import MelBandRoformer as LucidrainsMel
     from pymss_core.modules.bs_roformer import BSConformer as PymssBSConformer
+    from pymss_core.modules.bs_roformer import BSRoformerHyperACE as PymssHyperACE
     from pymss_core.modules.bs_roformer import MelBandConformer as PymssMelConformer
     from pymss_core.modules.bs_roformer.bs_roformer import BSRoformer as PymssBS
     from pymss_core.modules.bs_roformer.mel_band_roformer import MelBandRoformer as PymssMel
@@ -78,6 +79,12 @@ def _pymss_bs(keywords: dict[str, Any], hidden: int) -> nn.Module:
     return PymssBS(**keywords, mask_estimator_depth=hidden + 1)
 
 
+def _pymss_hyperace(keywords: dict[str, Any], hidden: int) -> nn.Module:
+    model = PymssHyperACE(**keywords, mask_estimator_depth=hidden + 1)
+    model.set_mask_mode("full")
+    return model
+
+
 def _pymss_mel(keywords: dict[str, Any], hidden: int) -> nn.Module:
     return PymssMel(
         **{"match_input_audio_length": True} | keywords, mlp_hidden_layers=hidden, attn_dropout=0.0, ff_dropout=0.0
@@ -105,6 +112,7 @@ BUILDERS: Mapping[str, Callable[[dict[str, Any], int], nn.Module]] = {
     "lucidrains BS": _lucidrains_bs,
     "lucidrains Mel": _lucidrains_mel,
     "pymss BS": _pymss_bs,
+    "pymss HyperACE": _pymss_hyperace,
     "pymss Mel": _pymss_mel,
     "pymss BS Conformer": _pymss_bs_conformer,
     "pymss Mel Conformer": _pymss_mel_conformer,
@@ -117,6 +125,7 @@ def our_keywords(case: Case) -> dict[str, Any]:
         "lucidrains BS": {"zero_dc": False, "match_input_audio_length": False},
         "lucidrains Mel": {"zero_dc": False},
         "pymss BS": {"zero_dc": False},
+        "pymss HyperACE": {"zero_dc": False},
         "pymss Mel": {"zero_dc": True},
         "pymss BS Conformer": {"zero_dc": True},
         "pymss Mel Conformer": {"zero_dc": True, "norm_output": False, "final_norm": False},

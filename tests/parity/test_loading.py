@@ -34,7 +34,7 @@ def cases(draw: st.DrawFn) -> Case:
         "freq_transformer_depth": draw(st.integers(1, 2)),
         "mask_estimator_depth": draw(st.integers(1, 3)),
         "zero_dc": draw(st.booleans()),
-        **stft(n_fft, n_fft // draw(st.sampled_from([2, 4]))),
+        **stft(n_fft, n_fft // draw(st.sampled_from([4, 5, 8]))),
     }
     keywords |= mel(draw(st.sampled_from([44100, 48000]))) if is_mel else {}
     keywords |= {} if is_mel else {"freqs_per_bands": draw(st.sampled_from(PARTITIONS[n_fft]))}
@@ -71,6 +71,8 @@ def untold(case: Case) -> dict[str, Any]:
     answers |= {"sample_rate": said.get("sample_rate", 44100), "chunk_size": 44100}
     if case.theirs.get("num_residual_streams", 1) > 1:
         answers["sinkhorn_iters"] = case.theirs.get("mc_hyper_conn_sinkhorn_iters", 2)
+    if case.upstream == "pymss HyperACE":
+        answers["hyperace_num_heads"] = 8
     return answers
 
 

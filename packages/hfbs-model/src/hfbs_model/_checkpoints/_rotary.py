@@ -1,4 +1,4 @@
-"""Positions of a checkpoint: RoPE's frequencies as the model has them, whatever the file holds instead."""
+"""Positions of a checkpoint: the frequencies of RoPE and PoPE as they are defined, where the file holds them rounded."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .._errors import CheckpointError
 
-_FREQUENCIES = re.compile(r"^layers\.\d+\.(\d)\..*\.rotary_embed\.freqs$")
+_FREQUENCIES = re.compile(r"^layers\.\d+\.(\d)\..*\.(rotary_embed\.freqs|pope_embed\.inv_freqs)$")
 _TABLE = re.compile(r"(^|\.)(cos|sin)_emb(_time|_freq)?$")
 _THETA = 10000.0
 _TABLE_ROUNDING = 1e-3
@@ -20,7 +20,12 @@ def rope_frequencies(dim_head: int) -> Tensor:
     return 1.0 / _THETA ** (torch.arange(0, dim_head, 2).float() / dim_head)
 
 
-def with_exact_rotary(weights: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+def pope_frequencies(dim_head: int) -> Tensor:
+    """Angles in radians that one position more adds to each feature :cite:p:`gopalakrishnan2025pope`."""
+    return _THETA ** -(torch.arange(dim_head).float() / dim_head)
+
+
+def with_exact_frequencies(weights: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
     """Frequencies as RoPE defines them in place of those rounded to half precision, and of stored tables.
 
     Other frequencies, which may be learned, are left alone.
@@ -39,6 +44,7 @@ def with_exact_rotary(weights: Mapping[str, Tensor], notes: list[str]) -> dict[s
         return exact
 
     of_axis: dict[str, Tensor] = {}
+    rounded = 0
     for name, tensor in exact.items():
         if match := _FREQUENCIES.match(name):
             first = of_axis.setdefault(match[1], tensor)
@@ -47,11 +53,22 @@ def with_exact_rotary(weights: Mapping[str, Tensor], notes: list[str]) -> dict[s
                     f"{name} differs from the frequencies of another layer on the same axis, which share one embedding; "
                     "the file is damaged, or of another model"
                 )
-            if tensor.dtype in (torch.float16, torch.bfloat16):
-                rope, rounding = rope_frequencies(2 * tensor.numel()), torch.finfo(tensor.dtype).eps
-                if torch.allclose(tensor.float(), rope, rtol=rounding, atol=1e-7):
-                    exact[name] = rope
+            defined = pope_frequencies(len(tensor)) if "pope" in match[2] else rope_frequencies(2 * len(tensor))
+            if _is_rounded(tensor, defined):
+                exact[name], rounded = defined, rounded + 1
+    if rounded:
+        notes.append(
+            "the frequencies of positions are in half precision in the file and exact in the model, so that far positions "
+            "differ from a program that takes them as they are"
+        )
     return exact
+
+
+def _is_rounded(frequencies: Tensor, defined: Tensor) -> bool:
+    if frequencies.dtype not in (torch.float16, torch.bfloat16):
+        return False
+    rounding = torch.finfo(frequencies.dtype).eps
+    return torch.allclose(frequencies.float(), defined, rtol=rounding, atol=1e-7)
 
 
 def _refuse_learned_tables(tables: Mapping[str, Tensor]) -> None:

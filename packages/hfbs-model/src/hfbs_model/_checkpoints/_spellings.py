@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .._errors import CheckpointError
-from ._rotary import with_exact_rotary
+from ._rotary import with_exact_frequencies
 
 _ANCHOR = "band_split.to_features.0.0.gamma"
 _SHARED_BIASES = {
@@ -51,7 +51,7 @@ def spelled_as_here(tensors: Mapping[str, Tensor]) -> Spelled:
     weights = _without_empty_slot(weights)
     weights = _with_one_value_residual(weights, notes)
     weights = _with_own_biases(weights, notes)
-    weights = with_exact_rotary(weights, notes)
+    weights = with_exact_frequencies(weights, notes)
     return Spelled(weights, tuple(notes), wrapped)
 
 

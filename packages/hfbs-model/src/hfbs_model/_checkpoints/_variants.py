@@ -64,17 +64,24 @@ def settle_variants(settling: Settling, spelled: Spelled) -> Parts:
     parts = Parts()
     for name in names:
         variant = load_variant(name, _mark_of(name, spelled.weights))
-        keywords = dict(variant.infer(spelled.weights))
+        keywords = _inferred(variant, name, spelled)
         for keyword, value in keywords.items():
             settling.told(keyword, value, f"set it to {value!r}" if settling.contradicts(keyword, value) else "")
-        for keyword, usual in variant.questions.items():
-            settling.ask(keyword, usual)
+        for keyword in variant.questions.keys() - keywords.keys():
+            settling.ask(keyword, variant.questions[keyword])
             if keyword in settling.values:
                 keywords[keyword] = settling.values[keyword]
         if not variant.questions.keys() & settling.missing.keys():
             built = variant.build(parts, **keywords)
             parts = replace(built, recipe={**parts.recipe, name: keywords})
     return parts
+
+
+def _inferred(variant: Variant, name: str, spelled: Spelled) -> dict[str, object]:
+    try:
+        return dict(variant.infer(spelled.weights))
+    except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise CheckpointError(f"the weights have keys of the variant {name!r}, but not its shapes: {error}") from error
 
 
 def _leaves_residuals_open(spelled: Spelled) -> bool:
