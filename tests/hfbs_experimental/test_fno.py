@@ -53,9 +53,10 @@ def test_operator_gives_the_numbers_of_neuraloperator() -> None:
 
 
 def test_spectral_convolution_scales_kept_modes_and_drops_the_others() -> None:
-    convolution = FourierOperator(1, 1, FNOSettings(num_modes=3, mlp_ratio=1.0)).fno_blocks.convs[0]
+    operator = FourierOperator(1, 1, FNOSettings(num_modes=3, mlp_ratio=1.0))
+    convolution = operator.get_submodule("fno_blocks.convs.0")
     with torch.no_grad():
-        convolution.weight.tensor.copy_(torch.tensor([[1.0, 2.0, 3.0j]]))
+        convolution.get_parameter("weight.tensor").copy_(torch.tensor([[1.0, 2.0, 3.0j]]))
     turns = 2 * math.pi * torch.arange(16) / 16
     x = 0.5 + turns.cos() + (2 * turns).cos() + (5 * turns).cos()
     # 3i turns the cosine by a quarter.
