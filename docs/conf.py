@@ -53,6 +53,9 @@ nitpick_ignore = [
     ("py:class", "rotary_embedding_torch.rotary_embedding_torch.RotaryEmbedding"),
     # jaxtyping has none; its words stand before the axes that they describe.
     ("py:class", "Float"),
+    # The class on which a class method is called.
+    ("py:class", "C"),
+    ("py:class", "H"),
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._chunks.Progress"),
     ("py:class", "hfbs_model._loss.LossTerms"),

@@ -88,7 +88,7 @@ class HubCheckpoint(
         *,
         force_download: bool = False,
         token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
+        cache_dir: str | PathLike[str] | None = None,
         local_files_only: bool = False,
         revision: str | None = None,
         **model_kwargs: Any,
@@ -96,7 +96,7 @@ class HubCheckpoint(
         """Load a folder, or else download ``model.safetensors`` of a model on the Hub and load that.
 
         The file's metadata count; ``config.json`` is fetched to be compared with them, as in
-        :meth:`Checkpoint.from_pretrained`.
+        :meth:`hfbs_model.Checkpoint.from_pretrained`.
 
         Args:
             pretrained_model_name_or_path: A folder, or where there is none of this name, ``owner/name`` on the Hub.
@@ -105,11 +105,11 @@ class HubCheckpoint(
             cache_dir: Where downloads are kept; None means huggingface_hub's cache.
             local_files_only: Take what the cache has, and ask nobody.
             revision: A branch, a tag or a commit of the model on the Hub; None means its main branch.
-            model_kwargs: Settings, as of :func:`load_checkpoint`.
+            model_kwargs: Settings, as of :func:`hfbs_model.load_checkpoint`.
 
         Raises:
             CheckpointError: The model, the revision or the file is not there, may not be seen, or did not arrive; or as
-                :func:`load_checkpoint`, as with the two below.
+                :func:`hfbs_model.load_checkpoint`, as with the two below.
             ConfigError: A setting has a value of the wrong type, or is missing.
             TypeError: A setting that nothing knows.
             ValueError: A revision of a local folder, or ``force_download`` with ``local_files_only``.
@@ -118,7 +118,7 @@ class HubCheckpoint(
         return cls._from_pretrained(  # pyright: ignore[reportUnknownMemberType]
             model_id=str(pretrained_model_name_or_path),
             revision=revision,
-            cache_dir=cache_dir,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
             force_download=force_download,
             local_files_only=local_files_only,
             token=token,
@@ -165,7 +165,7 @@ class HubCheckpoint(
         model_card_kwargs: dict[str, Any] | None = None,
         **push_to_hub_kwargs: Any,
     ) -> str | None:
-        """Write a folder, as :meth:`Checkpoint.save_pretrained` does.
+        """Write a folder, as :meth:`hfbs_model.Checkpoint.save_pretrained` does.
 
         Args:
             save_directory: The folder.
@@ -208,6 +208,8 @@ class HubCheckpoint(
     ) -> str:
         """Save to the Hub: ``model.safetensors``, ``config.json`` and, unless the model there has one, a model card.
 
+        What huggingface_hub raises where the Hub refuses it, such as ``HfHubHTTPError``, comes as it is.
+
         Args:
             repo_id: ``owner/name``, or a name of one's own. The model is made where there is none.
             private: Whether a model that is made is private; None leaves it to the owner's settings.
@@ -223,7 +225,6 @@ class HubCheckpoint(
         Raises:
             TypeError: A configuration was given, or an option that the mixin does not know.
             ValueError: No file can hold a keyword of the model.
-            huggingface_hub.errors.HfHubHTTPError: The Hub refuses it.
         """
         _refuse(options.get("config"))
         api = HfApi(token=token)
@@ -242,12 +243,7 @@ class HubCheckpoint(
         )
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """The model card, which says what the model is, and of which the licence is left to its author.
-
-        Args:
-            args: None; the mixin has them.
-            kwargs: For the template.
-        """
+        # The mixin's, with our text for the template.
         text = card_text(self, self._hub_mixin_info.model_card_data.license)
         kwargs = {"text": text} | kwargs
         return super().generate_model_card(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
