@@ -24,6 +24,7 @@ from ._mask import MaskEstimator as MaskEstimator
 from ._memory import inference_memory as inference_memory
 from ._parts import Parts as Parts
 from ._parts import Variant as Variant
+from ._reband import reband as reband
 from ._registry import KnownCheckpoint as KnownCheckpoint
 from ._registry import checkpoint_by_sha256 as checkpoint_by_sha256
 from ._registry import find_checkpoint as find_checkpoint

@@ -1,0 +1,268 @@
+"""A trained separator's weights, carried to other bands."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hfbs_attention import RMSNorm
+from hfbs_filterbanks import BandLayout
+
+from ._band_split import BandSplit
+from ._mask import MaskEstimator
+from ._rotator import BandSplitRotator
+from ._shared_bins import Donor, donors_of
+
+_ENDS = ("band_split.", "mask_estimators.")
+_TOKENS_PER_FEATURE = 4
+_RIDGE = 1e-4
+
+
+def reband(
+    model: BandSplitRotator,
+    layout: BandLayout,
+    *,
+    sample_rates: tuple[float | int, float | int] | None = None,
+    stft_n_fft: int | None = None,
+    stft_hop_length: int | None = None,
+    stft_win_length: int | None = None,
+) -> BandSplitRotator:
+    r"""Carry a trained model to another layout of bands, as a start for fine-tuning.
+
+    The trunk is copied. Each new band's projection and mask networks are made from those of the old bands that hold its
+    bins, which are matched by frequency. On the layout that the model has, the result is the same model, bit for bit.
+
+    A band's projection with weights W, gains γ and D features multiplies the unit vector x/‖x‖ by
+    :math:`A = \sqrt{D}\, W \operatorname{diag} \gamma`. The new A takes each column from the old one of that bin, or
+    the mean of several old bands' that hold it: the least-squares choice for spectra that are white on the shared bins
+    and zero elsewhere. So W is the old W times :math:`\sqrt{D_\mathrm{old} / D_\mathrm{new}}`, and tokens keep their
+    variance. The bias is the mean of the old ones, by their bands' shares.
+
+    A new band gets the hidden layers of the mask network of the old band with the largest share in it, and the rows of
+    the last layer that belong to that band's bins. The rows of other bands' bins are fitted by least squares, on tokens
+    of white noise, to give through these hidden layers what they gave through their own.
+
+    Args:
+        model: The separator to start from. It is left as it is, and shares no memory with the result.
+        layout: Bands over the bins that the new model sees.
+        sample_rates: Samples a second that the old and the new model are for; None means that they are equal. What lies
+            above the old Nyquist frequency gets the weights of the topmost old band, mirrored.
+        stft_n_fft: The new model's, as for the two below; None means the old model's. Where bins come to lie between
+            old ones, weights are interpolated.
+        stft_hop_length: Distance between frames in samples.
+        stft_win_length: Length of the window in samples.
+
+    Returns:
+        A model with the old one's keywords but for those given, its dtypes, device and mode. ``norm_output`` and
+        ``final_norm`` are what they were, also where the new layout suggests other ones.
+
+    Raises:
+        ValueError: A layout over another number of bins than ``stft_n_fft`` gives, or lengths that do not fit each
+            other; sample rates that are not positive; other bins for a model that sees only a range of them.
+        TypeError: Something else than a separator and a layout; or a separator whose band split or mask estimators are
+            not the stable ones.
+    """
+    _refuse_other_kinds(model, layout)
+    spacing = _spacing(model, stft_n_fft, sample_rates)
+    changed = {"stft_n_fft": stft_n_fft, "stft_hop_length": stft_hop_length, "stft_win_length": stft_win_length}
+    new = _untrained(model, layout, {name: value for name, value in changed.items() if value is not None})
+    donors = donors_of(model.layout, layout, spacing)
+    old_signs, new_signs = _alternation(model.layout), _alternation(layout)
+
+    state = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith(_ENDS)}
+    for band, made_of in enumerate(donors):
+        prefix = f"band_split.to_features.{band}."
+        projection = _projection(model, made_of, old_signs, new_signs[band])
+        state |= {prefix + name: value for name, value in projection.items()}
+    tokens = cache(lambda: _tokens_of_noise(model))
+    for stem, estimator in enumerate(_estimators(model)):
+        for band, made_of in enumerate(donors):
+            prefix = f"mask_estimators.{stem}.to_freqs.{band}.0."
+            network = _mask_network(estimator, made_of, 2 * model.audio_channels, tokens)
+            state |= {prefix + name: value for name, value in network.items()}
+    # Another order in memory would be rounded otherwise.
+    new.load_state_dict({name: value.contiguous() for name, value in state.items()}, assign=True)
+    return new.train(model.training)
+
+
+def _refuse_other_kinds(model: object, layout: object) -> None:
+    if not isinstance(model, BandSplitRotator):
+        raise TypeError(
+            f"reband carries a BandSplitRotator, got {type(model).__name__}; give it the model that a wrapper holds, "
+            "and of a checkpoint its model"
+        )
+    if not isinstance(layout, BandLayout):
+        raise TypeError(
+            f"reband takes the new bands as a BandLayout, got {type(layout).__name__}; "
+            "build one with hfbs_filterbanks, or from a matrix by BandLayout(matrix)"
+        )
+    ends = [(model.band_split, BandSplit), *((estimator, MaskEstimator) for estimator in model.mask_estimators)]
+    for part, known in ends:
+        if type(part) is not known:
+            raise TypeError(
+                f"reband knows how bins go through {known.__name__}, but this model has {type(part).__name__} in its "
+                "place; only models with the stable band split and mask estimators can be carried"
+            )
+
+
+def _spacing(model: BandSplitRotator, n_fft: int | None, sample_rates: tuple[float | int, float | int] | None) -> float:
+    """Distance of new bins in Hz over that of old ones."""
+    old_rate, new_rate = (1.0, 1.0) if sample_rates is None else sample_rates
+    if not (0 < old_rate < math.inf and 0 < new_rate < math.inf):
+        raise ValueError(
+            "sample_rates are those of the old and the new model in samples a second, both above 0, "
+            f"got {sample_rates}; an example is (44100, 48000)"
+        )
+    old_n_fft = model.stft_settings.n_fft
+    new_n_fft = old_n_fft if n_fft is None else n_fft
+    if model.bins != slice(0, model.stft_settings.num_bins) and (old_n_fft, old_rate) != (new_n_fft, new_rate):
+        raise ValueError(
+            f"a model that sees only the bins of freq_range={model.keywords['freq_range']} keeps its stft_n_fft and "
+            f"sample rate, got {new_n_fft} after {old_n_fft} and {new_rate:g} after {old_rate:g}; "
+            "give a layout over the same bins, and leave both as they are"
+        )
+    return (new_rate * old_n_fft) / (old_rate * max(new_n_fft, 1))
+
+
+def _untrained(model: BandSplitRotator, layout: BandLayout, changed: Mapping[str, int]) -> BandSplitRotator:
+    """A model of the same kind over other bands."""
+    ways_to_say_bands = ("freqs_per_bands", "num_bands", "sample_rate", "dim_freqs_in")
+    norm_output = model.keywords["norm_output"]
+    keywords = {
+        **model.keywords,
+        **dict.fromkeys(ways_to_say_bands),
+        **changed,
+        "mask_filter_bank": layout,
+        "norm_output": not model.layout.is_partition if norm_output is None else norm_output,
+        "final_norm": isinstance(model.final_norm, RMSNorm),
+    }
+    random_state = torch.get_rng_state()  # Its first weights are replaced: no one's random numbers shall change.
+    new = BandSplitRotator(**cast("dict[str, Any]", keywords), parts=model.parts)
+    torch.set_rng_state(random_state)
+    return new.to(next(model.parameters()).device)
+
+
+def _projection(
+    model: BandSplitRotator, donors: Sequence[Donor], old_signs: Sequence[Tensor], new_sign: Tensor
+) -> dict[str, Tensor]:
+    """Weights of a new band's projection, by their names in it."""
+    per_bin = 2 * model.audio_channels
+    olds = [cast("tuple[RMSNorm, nn.Linear]", tuple(_item(model.band_split.to_features, d.band))) for d in donors]
+    parts = [torch.as_tensor(donor.bins) for donor in donors]
+    gains = [_exact(norm.gamma).view(-1, per_bin) for norm, _ in olds]
+
+    mean_gain = sum((part @ gain for part, gain in zip(parts, gains, strict=True)), torch.zeros(()))
+    square = sum((part @ gain.square() for part, gain in zip(parts, gains, strict=True)), torch.zeros(()))
+    new_gain = square.sqrt().where(mean_gain >= 0, -square.sqrt())
+
+    weight, bias = torch.zeros(()), torch.zeros(())
+    for donor, part, gain, (_, linear) in zip(donors, parts, gains, olds, strict=True):
+        relative = torch.where(new_gain[:, None] == 0, 1.0, gain / new_gain[:, None])
+        width = math.sqrt(part.shape[1] / part.shape[0])
+        factors = width * relative * (part * torch.outer(new_sign, old_signs[donor.band]))[..., None]
+        weight = weight + torch.einsum("dke,nke->dne", _exact(linear.weight).unflatten(1, (-1, per_bin)), factors)
+        bias = bias + donor.share * _exact(linear.bias)
+    norm, linear = olds[0]
+    return {
+        "0.gamma": new_gain.flatten().to(norm.gamma),
+        "1.weight": weight.flatten(1).to(linear.weight),
+        "1.bias": bias.to(linear.bias),
+    }
+
+
+def _mask_network(
+    estimator: MaskEstimator, donors: Sequence[Donor], per_bin: int, tokens: Callable[[], Tensor]
+) -> dict[str, Tensor]:
+    """Weights of a new band's mask network, by their names in it."""
+    main = max(donors, key=lambda donor: donor.share).band
+    networks = {donor.band: cast("nn.Sequential", _item(estimator.to_freqs, donor.band)[0]) for donor in donors}
+    rows = torch.zeros(())
+    for donor in donors:
+        last = cast("nn.Linear", networks[donor.band][-1])
+        old = torch.cat((_exact(last.weight), _exact(last.bias)[:, None]), dim=1)
+        if not _hide_alike(networks[main], networks[donor.band]):
+            old = _through(networks[main], networks[donor.band], old, tokens())
+        value_and_gate = old.view(2, -1, per_bin, old.shape[1])
+        rows = rows + torch.einsum("nk,gkeh->gneh", torch.as_tensor(donor.bins), value_and_gate)
+    rows = rows.flatten(0, 2)
+    weights = {name: value.clone() for name, value in networks[main].state_dict().items()}
+    last = len(networks[main]) - 1
+    return weights | {
+        f"{last}.weight": rows[:, :-1].to(weights[f"{last}.weight"]),
+        f"{last}.bias": rows[:, -1].to(weights[f"{last}.bias"]),
+    }
+
+
+def _through(
+    main: nn.Sequential, other: nn.Sequential, rows: Float[Tensor, "row hidden"], tokens: Float[Tensor, "token dim"]
+) -> Float[Tensor, "row hidden"]:
+    """Rows that give on the hidden features of ``main`` nearly what ``rows`` give on those of ``other``."""
+    ours, theirs = _hidden(main, tokens), _hidden(other, tokens)
+    gram = ours.T @ ours
+    # Large weights that cancel each other on noise would not on music. The bias is free.
+    gram.diagonal()[:-1] += _RIDGE * gram.diagonal().mean()
+    solve = cast("Callable[..., Tensor]", torch.linalg.solve)  # pyright: ignore[reportUnknownMemberType]
+    return solve(gram, ours.T @ (theirs @ rows.T)).T
+
+
+def _hide_alike(network: nn.Sequential, other: nn.Sequential) -> bool:
+    pairs = zip(network[:-1].parameters(), other[:-1].parameters(), strict=True)
+    return all(torch.equal(own, its) for own, its in pairs)
+
+
+def _hidden(network: nn.Sequential, tokens: Float[Tensor, "token dim"]) -> Float[Tensor, "token hidden"]:
+    """What the last layer sees, with a one for its bias."""
+    hidden = deepcopy(network[:-1]).to("cpu", torch.float64)(tokens)
+    return F.pad(hidden, (0, 1), value=1.0)
+
+
+@torch.no_grad()
+def _tokens_of_noise(model: BandSplitRotator) -> Float[Tensor, "token dim"]:
+    """Tokens of all bands after the trunk, of white noise, the same at each call."""
+    estimator = _estimators(model)[0]
+    linears = [module for module in estimator.modules() if isinstance(module, nn.Linear)]
+    frames = -(-_TOKENS_PER_FEATURE * max(linear.in_features for linear in linears) // model.layout.num_bands)
+    shape = (1, model.audio_channels, frames * model.stft_settings.hop_length)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(linears[0].weight.device)
+    caught: list[Tensor] = []
+
+    def catch(_: nn.Module, inputs: tuple[Tensor]) -> None:
+        caught.extend(inputs)
+
+    was_training = [module for module in model.modules() if module.training]
+    hook = estimator.register_forward_pre_hook(catch)
+    try:
+        model.eval()(noise, active_stem_ids=[0])
+    finally:
+        hook.remove()
+        for module in was_training:
+            module.training = True
+    return _exact(caught[0]).flatten(0, -2)
+
+
+def _alternation(layout: BandLayout) -> list[Tensor]:
+    """Per band, +1 at its even bins and −1 at its odd ones.
+
+    An STFT counts phases from the start of the frame. Counted from its middle, where frames of any length agree, they
+    differ by half a turn from each bin to the next.
+    """
+    return [torch.as_tensor(1.0 - 2.0 * (np.flatnonzero(band) % 2)) for band in layout.matrix]
+
+
+def _estimators(model: BandSplitRotator) -> list[MaskEstimator]:
+    return cast("list[MaskEstimator]", list(model.mask_estimators))
+
+
+def _item(modules: nn.ModuleList, index: int) -> nn.Sequential:
+    return cast("nn.Sequential", modules[index])
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", torch.float64)
