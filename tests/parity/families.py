@@ -21,11 +21,13 @@ class Family:
         name: Who trained it, and what.
         case: The configuration, and the upstream package that builds it.
         half: Whether its file holds float16.
+        double: Whether to compare in float64, since a deep head of random weights makes rounding a thousand times larger.
     """
 
     name: str
     case: Case
     half: bool = False
+    double: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -100,5 +102,5 @@ FAMILIES = [
     lucidrains("lucidrains Mel, 1 stream", "lucidrains Mel", 1),
     Family("MSST BS Conformer", Case("pymss BS Conformer", 8000, {**TRUNK, "depth": 4, **stft(2048, 441)})),
     Family("MSST Mel Conformer", Case("pymss Mel Conformer", 8000, {**TRUNK, "depth": 4, **mel(), **stft(2048, 441)})),
-    Family("unwa HyperACE v2", Case("pymss HyperACE", 8000, {**TRUNK, "depth": 12, **stft(2048, 512)})),
+    Family("unwa HyperACE v2", Case("pymss HyperACE", 8000, {**TRUNK, "depth": 12, **stft(2048, 512)}), double=True),
 ]

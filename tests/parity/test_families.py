@@ -43,6 +43,9 @@ def test_a_family_loads_from_its_weights_alone(family: Family, tmp_path: Path, f
     state = {name: tensor.half() if family.half else tensor for name, tensor in theirs.state_dict().items()}
     torch.save(state, tmp_path / "model.ckpt")
     checkpoint = load_checkpoint(tmp_path / "model.ckpt", **untold(family.case))
+    if family.double:
+        theirs.double().stft_window_fn = partial(torch.hann_window, 2048, dtype=torch.float64)
+        checkpoint.model.double()
     worst = difference(theirs, family.case, checkpoint.model)
     families.append(FamilyRow(family.name, told(checkpoint.report), family.case.upstream, worst))
     assert checkpoint.report.differences == ()

@@ -83,7 +83,8 @@ def loaded_from_weights_alone(theirs: nn.Module, case: Case, folder: Path) -> Ch
 
 @torch.no_grad()
 def difference(theirs: nn.Module, case: Case, ours: nn.Module) -> float:
-    mixture = torch.randn(1, 1 + case.settings.get("stereo", False), case.length)
+    precision = next(ours.parameters()).dtype
+    mixture = torch.randn(1, 1 + case.settings.get("stereo", False), case.length, dtype=precision)
     return relative_difference(ours(mixture), with_stem_axis(theirs(mixture)))
 
 
