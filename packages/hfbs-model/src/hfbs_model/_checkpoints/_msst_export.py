@@ -68,8 +68,7 @@ _Dumper.add_representer(tuple, _as_tuple)
 def save_msst_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str]) -> Path:
     """Write a plain state dict, and beside it the YAML with which MSST's classes build the same model.
 
-    The provenance is left out, for which MSST's files have no place. Each file appears whole or not at all, the weights
-    last.
+    The provenance is left out, for which MSST's files have no place. The files appear whole or not at all.
 
     Args:
         checkpoint: A model without research variants, and what belongs to it.
@@ -91,8 +90,12 @@ def save_msst_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str]) -> P
     document = yaml.dump(_document(checkpoint), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     beside = where.with_suffix(".yaml")
     state = {name: tensor.detach().cpu() for name, tensor in checkpoint.model.state_dict().items()}
-    written_whole(beside, lambda part: part.write_text(document, encoding="utf-8"))
-    written_whole(where, lambda part: torch.save(state, part))
+
+    def write(part: Path) -> None:
+        part.write_text(document, encoding="utf-8")
+        written_whole(where, lambda weights: torch.save(state, weights))  # before the YAML takes its place
+
+    written_whole(beside, write)
     return beside
 
 
