@@ -1,0 +1,214 @@
+"""Files made to harm: each is refused in one line, with little memory and nothing run."""
+
+import json
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hfbs_model import BandSplitRotator, Checkpoint, CheckpointError, ConfigError, load_checkpoint, save_checkpoint
+
+from .conftest import TINY
+
+pytestmark = pytest.mark.usefixtures("as_users_run")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A small checkpoint in both formats."""
+    folder = tmp_path_factory.mktemp("good")
+    model = BandSplitRotator(**TINY).eval()
+    save_checkpoint(Checkpoint(model, ("a",), 44100, 4000), folder / "m.safetensors")
+    torch.save({"state_dict": model.state_dict()}, folder / "m.ckpt")
+    return {suffix: (folder / f"m.{suffix}").read_bytes() for suffix in ("ckpt", "safetensors")}
+
+
+class Deed:
+    """Creates a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def pickle_that_runs_code(folder: Path) -> Path:
+    torch.save({"state_dict": {"band_split.to_features.0.0.gamma": Deed(folder / "it ran")}}, folder / "m.ckpt")
+    return folder / "m.ckpt"
+
+
+def safetensors_of(header: bytes, folder: Path, *, length: int | None = None, data: bytes = b"\0" * 64) -> Path:
+    path = folder / "m.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header) if length is None else length) + header + data)
+    return path
+
+
+def header_of_ten_gigabytes(folder: Path) -> Path:
+    return safetensors_of(b"{}", folder, length=10 * 2**30)
+
+
+def sparse_header_of_ten_gigabytes(folder: Path) -> Path:
+    path = safetensors_of(b"{}", folder, length=10 * 2**30)
+    with path.open("r+b") as file:
+        file.truncate(11 * 2**30)
+    return path
+
+
+def overlapping_offsets(folder: Path) -> Path:
+    tensor = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+    return safetensors_of(json.dumps({"a": tensor, "b": tensor | {"data_offsets": [8, 24]}}).encode(), folder)
+
+
+def offsets_beyond_the_file(folder: Path) -> Path:
+    tensor = {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}
+    return safetensors_of(json.dumps({"a": tensor}).encode(), folder)
+
+
+def shape_that_overflows(folder: Path) -> Path:
+    tensor = {"dtype": "F32", "shape": [2**33, 2**33], "data_offsets": [0, 64]}
+    return safetensors_of(json.dumps({"a": tensor}).encode(), folder)
+
+
+def nested_header(folder: Path) -> Path:
+    return safetensors_of(b'{"a":' * 100_000, folder)
+
+
+def compressed_zip_bomb(folder: Path) -> Path:
+    path = folder / "m.ckpt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        with archive.open("archive/data.pkl", "w", force_zip64=True) as file:
+            for _ in range(64):
+                file.write(b"\0" * 2**20)
+        archive.writestr("archive/version", "3\n")
+    return path
+
+
+def pickle_of_a_huge_tensor(folder: Path) -> Path:
+    """A real archive, in which a tensor claims to be larger than its storage."""
+    path = folder / "m.ckpt"
+    torch.save({"state_dict": {"band_split.to_features.0.0.gamma": torch.zeros(3)}}, path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries.items():
+            # The shape's K\x03 becomes a four-byte integer: two thousand million elements.
+            huge = content.replace(b"K\x00K\x03\x85", b"K\x00J\xff\xff\xff\x7f\x85")
+            archive.writestr(name, huge if name.endswith("data.pkl") else content)
+    return path
+
+
+def pickle_bomb_of_strings(folder: Path) -> Path:
+    path = folder / "m.ckpt"
+    path.write_bytes(pickle.dumps([["x" * 1000] * 1000] * 1000, protocol=2))
+    return path
+
+
+HOSTILE: list[tuple[Callable[[Path], Path], str]] = [
+    (pickle_that_runs_code, "is refused: its pickle holds more than tensors .* reading that would run code; ask"),
+    (header_of_ten_gigabytes, "is truncated: its header would be 10737418240 bytes long in a file of 74 bytes"),
+    (sparse_header_of_ten_gigabytes, "its header would be 10737418240 bytes long in a file of 11811160064 bytes"),
+    (overlapping_offsets, "is no safetensors file, or is truncated .*; download it again"),
+    (offsets_beyond_the_file, "is no safetensors file, or is truncated .*; download it again"),
+    (shape_that_overflows, "is no safetensors file, or is truncated .*; download it again"),
+    (nested_header, "is no safetensors file, or is truncated .*; download it again"),
+    (compressed_zip_bomb, "is refused: it holds compressed data .67108864 bytes in .*, which PyTorch never writes"),
+    (pickle_of_a_huge_tensor, "is damaged or truncated; download it again"),
+    (pickle_bomb_of_strings, "holds no state dict|is damaged"),
+]
+LOAD = """
+import json, resource, sys, time
+from hfbs_model import CheckpointError, ConfigError, load_checkpoint
+peak = lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for paths in [["nothing.ckpt"], *json.loads(sys.argv[1])]:
+    before, began = peak(), time.perf_counter()
+    try:
+        load_checkpoint(*paths)
+    except (CheckpointError, ConfigError) as error:
+        print(json.dumps([peak() - before, time.perf_counter() - began, str(error)]))
+"""
+
+
+@pytest.mark.parametrize(("make", "message"), HOSTILE, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_hostile_file_is_refused_in_one_line(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message) as refusal:
+        load_checkpoint(make(tmp_path))
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 600
+    assert not (tmp_path / "it ran").exists()
+
+
+def yaml_bomb(folder: Path) -> tuple[Path, Path]:
+    levels = (f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'boom'}]" for n in range(12))
+    (folder / "m.yaml").write_text("\n".join([*levels, "model: {dim: *a11}"]), encoding="utf-8")
+    return folder / "m.ckpt", folder / "m.yaml"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+def test_a_hostile_file_takes_little_memory(tmp_path: Path, good: dict[str, bytes]) -> None:
+    """All of them in turn, each in 100 MB at the most; the times are printed, and not judged."""
+    files: dict[str, tuple[Path, ...]] = {}
+    for make, _ in HOSTILE:
+        (folder := tmp_path / make.__name__).mkdir()
+        files[make.__name__] = (make(folder),)
+    (tmp_path / "m.ckpt").write_bytes(good["ckpt"])
+    files["yaml_bomb"] = yaml_bomb(tmp_path)
+    paths = json.dumps([[*map(str, of_file)] for of_file in files.values()])
+    command = [sys.executable, "-c", LOAD, paths]
+    _, *lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    for name, (peak, seconds, message) in zip(files, map(json.loads, lines), strict=True):
+        print(f"{name:32}{peak / 1e6:6.1f} MB {seconds:6.3f} s  {message.rpartition('/')[2][:70]}")
+        assert peak < 100e6, name
+
+
+@pytest.mark.parametrize("suffix", ["ckpt", "safetensors"])
+def test_a_file_cut_at_any_of_a_hundred_places_is_refused(tmp_path: Path, good: dict[str, bytes], suffix: str) -> None:
+    whole, path = good[suffix], tmp_path / f"m.{suffix}"
+    for length in np.random.default_rng(0).integers(0, len(whole) - 1, 100):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="empty|truncated|damaged|is no") as refusal:
+            load_checkpoint(path)
+        assert "\n" not in str(refusal.value)
+
+
+def test_two_thousand_mutations_of_a_file_never_end_in_a_traceback(tmp_path: Path, good: dict[str, bytes]) -> None:
+    """Bytes replaced, inserted, deleted or moved, half of them in the first and last kilobytes, where the structure is."""
+    random = np.random.default_rng(0)
+    loaded = 0
+    for number in range(2000):
+        suffix = ("ckpt", "safetensors")[number % 2]
+        path = tmp_path / f"m.{suffix}"
+        path.write_bytes(mutated(bytearray(good[suffix]), random))
+        try:
+            load_checkpoint(path)
+            loaded += 1
+        except (CheckpointError, ConfigError) as error:
+            assert "\n" not in str(error), number
+    assert loaded < 2000
+
+
+def mutated(content: bytearray, random: np.random.Generator) -> bytes:
+    for _ in range(random.integers(1, 4)):
+        at = int(random.integers(0, len(content)))
+        if random.random() < 0.5:
+            at = int(random.choice([random.integers(0, 4000), len(content) - 1 - random.integers(0, 4000)]))
+        match random.integers(0, 4):
+            case 0:
+                content[at] = random.integers(0, 256)
+            case 1:
+                content[at:at] = random.bytes(random.integers(1, 9))
+            case 2:
+                del content[at : at + int(random.integers(1, 9))]
+            case _:
+                source = int(random.integers(0, len(content) - 64))
+                content[at : at + 32] = content[source : source + 32]
+    return bytes(content)
+
