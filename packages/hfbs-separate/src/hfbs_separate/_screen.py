@@ -26,12 +26,19 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _TICKS = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)  # Hz
 _FAMILIES = {"bs": "BS-RoFormer", "mel": "Mel-Band RoFormer"}
 _ORIGINS = {
-    "weights": "the weights tell",
-    "arguments": "you say",
-    "metadata": "the file says",
-    "configuration": "the YAML says",
-    "registry": "the registry says",
-    "assumed": "nobody says; taken",
+    "weights": "the weights",
+    "arguments": "the command line",
+    "metadata": "the file's metadata",
+    "configuration": "the YAML",
+    "registry": "the registry",
+    "assumed": "assumed",
+}
+_PLACES = {
+    "arguments": "on the command line",
+    "metadata": "in its metadata",
+    "configuration": "in the YAML",
+    "registry": "in the registry",
+    "assumed": "assumed",
 }
 _SHOWN_ABOVE = frozenset({"freqs_per_bands", "mask_filter_bank"})
 
@@ -86,7 +93,7 @@ def _architecture(inspection: "Inspection") -> dict[str, str]:
         blocks.insert(0, f"{of['linear_transformer_depth']} linear over both")
     positions = "PoPE" if of.get("use_pope") else "RoPE"
     rows = {
-        "trunk": f"{of['depth']} layers of {' + '.join(blocks)}; dim {of['dim']}",
+        "trunk": f"{of['depth']} layer{'s' * (of['depth'] != 1)} of {' + '.join(blocks)}; dim {of['dim']}",
         "attention": f"{of['heads']} heads × {of['dim_head']}, {positions}",
         "feed-forward": f"× {_number(of['ff_mult'])}",
         "mask heads": _mask_heads(inspection),
@@ -177,7 +184,8 @@ def _size(inspection: "Inspection", memory: "Memory") -> RenderableType:
         table.add_row(escape(part), f"{size / 1e6:.2f} M", f"[cyan]{bar}[/cyan] {size / parameters.total:.0%}")
     types = ", ".join(inspection.dtypes)
     table.add_row("[bold]parameters[/bold]", f"[bold]{parameters.total / 1e6:.2f} M[/bold]", "")
-    return Group(table, _rows({"file": f"{_bytes(inspection.file_size)}, {types}", "memory": _memory(memory)}))
+    rows = {"file": f"{_bytes(inspection.file_size)}, {types}", "memory": _memory(memory)}
+    return Group(table, _rows(rows, max(map(len, (*parts, "parameters")))))
 
 
 def _memory(memory: "Memory") -> str:
@@ -201,16 +209,17 @@ def _origins(findings: Sequence["Finding"]) -> dict[str, str]:
 
 
 def _differences(differences: Sequence["Finding"]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("", "setting", "weights", "said", "remedy"):
-        table.add_column(heading)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for finding in differences:
-        said = "; ".join(
-            f"{_value(value)} ({origin})" for origin, value in finding.said.items() if value != finding.taken
+        heard = ["no such thing" if finding.taken is None else _value(finding.taken), "in the weights"]
+        for origin, value in finding.said.items():
+            heard += [f"[red]{escape(_value(value))}[/red]", _PLACES[origin]] if value != finding.taken else []
+        pairs = ", ".join(f"{value} {place}" for value, place in zip(heard[::2], heard[1::2], strict=True))
+        table.add_row(
+            f"[red]✗[/red] {finding.keyword}", pairs + (f"; {escape(finding.remark)}" if finding.remark else "")
         )
-        taken = "—" if finding.taken is None else _value(finding.taken)
-        remedy = escape(finding.remark)
-        table.add_row("[red]✗[/red]", finding.keyword, escape(taken), f"[red]{escape(said)}[/red]", remedy)
     return table
 
 
@@ -230,9 +239,9 @@ def _about_unused(unused: Sequence[str]) -> list[str]:
     return [f"separation does without {len(unused)} key{'s' * (len(unused) > 1)} of the YAML: {some}"]
 
 
-def _rows(rows: Mapping[str, str]) -> Table:
+def _rows(rows: Mapping[str, str], width: int = 0) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
+    table.add_column(style="bold", no_wrap=True, min_width=width)
     table.add_column()
     for label, text in rows.items():
         table.add_row(label, text)
