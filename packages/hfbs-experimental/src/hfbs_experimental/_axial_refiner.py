@@ -50,6 +50,8 @@ class AxialRefinerMaskEstimator(MaskEstimator):
     :cite:p:`lu2023bsroformer`.
 
     It is the head of unwa's BS-RoFormer Large v2 and has its keys: ``layers.…``, ``norm.gamma``, then ``to_freqs.…``.
+    With the same weights it gives the masks of splifft's head. That time comes before bands and that there are no other
+    sums than the transformers' own rests on that; that the head's rotary embeddings are its own rests on the keys.
 
     Args:
         dim: Features of a token.
