@@ -1,7 +1,7 @@
 """How much memory loading a checkpoint takes, as a multiple of the file's size.
 
-Checkpoints of real shapes are written with random weights, and loaded from their weights alone, each in a process of its
-own: ``python benchmarks/loading.py`` (3 minutes, 6 GB of disk).
+Checkpoints of real shapes are written with random weights and loaded from their weights alone, each in a process of
+its own: ``python benchmarks/loading.py`` (3 minutes, 6 GB of disk).
 """
 
 import json

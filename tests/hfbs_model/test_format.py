@@ -72,7 +72,15 @@ def test_what_is_saved_is_loaded_without_a_yaml(tmp_path: Path, keywords: dict[s
     assert_same(loaded, saved)
     assert loaded.model.layout == saved.model.layout
     assert loaded.report.differences == loaded.report.by_origin("assumed") == ()
-    resolved = {"sample_rate", "num_bands", "norm_output", "final_norm", "freqs_per_bands", "mask_filter_bank", "stft_window_fn"}
+    resolved = {
+        "sample_rate",
+        "num_bands",
+        "norm_output",
+        "final_norm",
+        "freqs_per_bands",
+        "mask_filter_bank",
+        "stft_window_fn",
+    }
     for name, value in saved.model.keywords.items():
         if name not in resolved:
             assert loaded.model.keywords[name] == value, name
@@ -129,7 +137,7 @@ def test_a_setting_goes_before_the_metadata(tmp_path: Path) -> None:
 
 def test_a_yaml_beside_our_own_format_is_refused(tmp_path: Path) -> None:
     save_checkpoint(checkpoint_of(), tmp_path / "m.safetensors")
-    with pytest.raises(ConfigError, match="m.safetensors holds its configuration itself; leave .*m.yaml out"):
+    with pytest.raises(ConfigError, match=r"m.safetensors holds its configuration itself; leave .*m.yaml out"):
         load_checkpoint(tmp_path / "m.safetensors", tmp_path / "m.yaml")
 
 
@@ -153,10 +161,19 @@ def changed(folder: Path, change: Any) -> Path:
         ("[1]", r"the configuration in .* is damaged: it is \[1\]"),
         (lambda document: document.pop("stems") and None, "is damaged: stems is None"),
         (lambda document: document.update(chunk_size="8"), "is damaged: chunk_size is '8'"),
-        (lambda document: document.update(version=2), "is of version 2 of the format, and this package reads up to 1; upg"),
+        (
+            lambda document: document.update(version=2),
+            "is of version 2 of the format, and this package reads up to 1; upg",
+        ),
         (lambda document: document["model"].update(dim=16), "dim: the weights say 8, its metadata say 16"),
-        (lambda document: document["model"].update(stft_window_fn="os.system"), "stft_window_fn of .* is 'os.system', not"),
-        (lambda document: document["model"].update(stft_hop_length="16"), "stft_hop_length .*is a whole number, got '16'"),
+        (
+            lambda document: document["model"].update(stft_window_fn="os.system"),
+            "stft_window_fn of .* is 'os.system', not",
+        ),
+        (
+            lambda document: document["model"].update(stft_hop_length="16"),
+            "stft_hop_length .*is a whole number, got '16'",
+        ),
         (lambda document: document["model"].update(mask_filter_bank="{}"), "the layout in .*m.safetensors is damaged"),
         (lambda document: document["model"].update(frequency=3), "has no keyword 'frequency'"),
         (lambda document: document.update(stems=["a", 3]), r"stems .*is a list of different names, got \['a', 3\]"),
@@ -202,7 +219,7 @@ def test_a_file_can_be_replaced_while_a_model_uses_it(tmp_path: Path) -> None:
     save_checkpoint(second, path)
     assert_same(loaded, first)
     assert_same(load_checkpoint(path), second)
-    assert os.stat(path).st_mode & 0o777 == 0o666 & ~umask()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
 
 
 def umask() -> int:

@@ -174,25 +174,25 @@ def test_a_file_cut_at_any_of_a_hundred_places_is_refused(tmp_path: Path, good: 
     whole, path = good[suffix], tmp_path / f"m.{suffix}"
     for length in np.random.default_rng(0).integers(0, len(whole) - 1, 100):
         path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match="empty|truncated|damaged|is no") as refusal:
+        with pytest.raises(CheckpointError, match=r"empty|truncated|damaged|is no") as refusal:
             load_checkpoint(path)
         assert "\n" not in str(refusal.value)
 
 
 def test_two_thousand_mutations_of_a_file_never_end_in_a_traceback(tmp_path: Path, good: dict[str, bytes]) -> None:
-    """Bytes replaced, inserted, deleted or moved, half of them in the first and last kilobytes, where the structure is."""
+    """Bytes replaced, inserted, deleted or moved, half of them at the file's ends, where the structure is."""
     random = np.random.default_rng(0)
-    loaded = 0
+    refusals: list[str] = []
     for number in range(2000):
         suffix = ("ckpt", "safetensors")[number % 2]
         path = tmp_path / f"m.{suffix}"
         path.write_bytes(mutated(bytearray(good[suffix]), random))
         try:
             load_checkpoint(path)
-            loaded += 1
         except (CheckpointError, ConfigError) as error:
-            assert "\n" not in str(error), number
-    assert loaded < 2000
+            refusals.append(str(error))
+    assert len(refusals) > 1000
+    assert not [refusal for refusal in refusals if "\n" in refusal]
 
 
 def mutated(content: bytearray, random: np.random.Generator) -> bytes:
@@ -211,4 +211,3 @@ def mutated(content: bytearray, random: np.random.Generator) -> bytes:
                 source = int(random.integers(0, len(content) - 64))
                 content[at : at + 32] = content[source : source + 32]
     return bytes(content)
-

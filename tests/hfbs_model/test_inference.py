@@ -86,9 +86,7 @@ def architectures(draw: st.DrawFn) -> dict[str, Any]:
 def test_weights_tell_the_whole_architecture(tmp_path: Path, keywords: dict[str, Any]) -> None:
     original = build(**keywords | UNTOLD_OF_MODEL)
     asked = {"msst_residuals": False} if keywords["use_value_residual_learning"] else {}
-    checkpoint = load_checkpoint(
-        saved(original.state_dict(), tmp_path), stems=stems_of(original), **UNTOLD, **asked
-    )
+    checkpoint = load_checkpoint(saved(original.state_dict(), tmp_path), stems=stems_of(original), **UNTOLD, **asked)
     told = {finding.keyword: finding.taken for finding in checkpoint.report.by_origin("weights")}
     if keywords["mask_estimator_depth"] == 0:
         del keywords["mlp_expansion_factor"]
@@ -137,7 +135,7 @@ def test_a_custom_layout_is_asked_for_and_compared(tmp_path: Path) -> None:
     keywords = {name: value for name, value in TINY.items() if name != "freqs_per_bands"}
     original = BandSplitRotator(**keywords, mask_filter_bank=matrix, zero_dc=False).eval()
     weights, untold = saved(original.state_dict(), tmp_path), UNTOLD | {"stems": "a"}
-    with pytest.raises(ConfigError, match="do not tell: mask_filter_bank .a Boolean matrix of .band, bin.*2 bands"):
+    with pytest.raises(ConfigError, match=r"do not tell: mask_filter_bank .a Boolean matrix of .band, bin.*2 bands"):
         load_checkpoint(weights, **untold)
     loaded = load_checkpoint(weights, mask_filter_bank=BandLayout(matrix), **untold)
     assert_same_stems(loaded.model, original)
@@ -170,7 +168,11 @@ def test_what_weights_do_not_tell_is_asked_for_in_one_paragraph(tmp_path: Path) 
         ({"chunk_size": 0}, ConfigError, "the setting chunk_size is a whole number of samples, at least 1, got 0"),
         ({"zero_dc": 1}, ConfigError, "the setting zero_dc is true or false, got 1"),
         ({"dim": 16}, CheckpointError, "dim: the weights say 8, the arguments say 16; set it to 8"),
-        ({"stems": ["a", "b"]}, CheckpointError, r"stems: the weights say '1 stem\(s\)', the arguments say \('a', 'b'\)"),
+        (
+            {"stems": ["a", "b"]},
+            CheckpointError,
+            r"stems: the weights say '1 stem\(s\)', the arguments say \('a', 'b'\)",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(
@@ -199,7 +201,9 @@ def test_the_registry_answers_for_a_file_that_it_knows(tmp_path: Path, monkeypat
     )
     checkpoint = load_checkpoint(weights, chunk_size=9000)
     assert (checkpoint.stems, checkpoint.chunk_size) == (("vocals",), 9000)
-    assert {finding.keyword for finding in checkpoint.report.by_origin("registry")} == {*UNTOLD, "stems"} - {"chunk_size"}
+    assert {finding.keyword for finding in checkpoint.report.by_origin("registry")} == {*UNTOLD, "stems"} - {
+        "chunk_size"
+    }
     assert "stft_hop_length: the registry says 16" in str(checkpoint.report)
 
 
@@ -289,7 +293,9 @@ def test_frequencies_that_differ_between_layers_are_refused(tmp_path: Path) -> N
 def test_two_models_in_one_file_are_refused(tmp_path: Path) -> None:
     state = build().state_dict()
     both = {f"{which}.{name}": tensor for which in ("ema", "online") for name, tensor in state.items()}
-    with pytest.raises(CheckpointError, match=r"several models, under 'ema\.' and 'online\.'; save the state dict of one"):
+    with pytest.raises(
+        CheckpointError, match=r"several models, under 'ema\.' and 'online\.'; save the state dict of one"
+    ):
         load_checkpoint(saved(both, tmp_path), stems="a", **UNTOLD)
 
 
@@ -335,10 +341,14 @@ def test_adapters_alone_are_refused(tmp_path: Path) -> None:
 def test_half_an_adapter_and_one_of_another_shape_are_refused(tmp_path: Path) -> None:
     state = build().state_dict()
     layer = "layers.0.0.layers.0.0.to_qkv"
-    with pytest.raises(CheckpointError, match=rf"{layer}\.lora_A is half of a LoRA update, and {layer}.lora_B is missing"):
+    with pytest.raises(
+        CheckpointError, match=rf"{layer}\.lora_A is half of a LoRA update, and {layer}.lora_B is missing"
+    ):
         load_checkpoint(saved(state | {f"{layer}.lora_A": torch.ones(2, 8)}, tmp_path), lora_alpha=1, **UNTOLD)
     wrong = {f"{layer}.lora_A": torch.ones(2, 9), f"{layer}.lora_B": torch.ones(24, 2)}
-    with pytest.raises(CheckpointError, match=r"the LoRA update of .* is \(24, 2\) times \(2, 9\), its weight \(24, 8\)"):
+    with pytest.raises(
+        CheckpointError, match=r"the LoRA update of .* is \(24, 2\) times \(2, 9\), its weight \(24, 8\)"
+    ):
         load_checkpoint(saved(state | wrong, tmp_path), lora_alpha=1, **UNTOLD)
 
 
@@ -370,7 +380,9 @@ def test_nan_in_the_weights_is_refused(tmp_path: Path) -> None:
     for value in (float("nan"), float("inf")):
         state = build().state_dict()
         state["layers.0.1.layers.0.1.net.4.weight"][1, 2] = value
-        with pytest.raises(CheckpointError, match=r"holds NaN or infinity in layers\.0\.1\.layers\.0\.1\.net\.4\.weight"):
+        with pytest.raises(
+            CheckpointError, match=r"holds NaN or infinity in layers\.0\.1\.layers\.0\.1\.net\.4\.weight"
+        ):
             load_checkpoint(saved(state, tmp_path), stems="a", **UNTOLD)
 
 

@@ -21,7 +21,7 @@ class Family:
         name: Who trained it, and what.
         case: The configuration, and the upstream package that builds it.
         half: Whether its file holds float16.
-        double: Whether to compare in float64, since a deep head of random weights makes rounding a thousand times larger.
+        double: Whether to compare in float64, since a deep head of random weights magnifies rounding a thousandfold.
     """
 
     name: str

@@ -24,7 +24,7 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class FamilyRow:
-    """One family of checkpoints, loaded from its weights alone: how many settings they told, and how its output fared."""
+    """One family of checkpoints, loaded from its weights alone: how many settings they told, and how its output is."""
 
     family: str
     told: int

@@ -14,7 +14,10 @@ from parity.oracles import build, our_keywords
 from parity.test_parity import relative_difference, with_stem_axis
 
 # Partitions of the 129 bins of an FFT of 256, and of the 257 bins of one of 512.
-PARTITIONS = {256: [(1,) * 3 + (2,) * 63, (4,) * 32 + (1,), (60, 69), (8,) * 16 + (1,)], 512: [(8,) * 32 + (1,), (100, 157)]}
+PARTITIONS = {
+    256: [(1,) * 3 + (2,) * 63, (4,) * 32 + (1,), (60, 69), (8,) * 16 + (1,)],
+    512: [(8,) * 32 + (1,), (100, 157)],
+}
 
 
 @st.composite
@@ -52,7 +55,10 @@ def cases(draw: st.DrawFn) -> Case:
         if not is_mel:
             theirs["use_shared_bias"] = draw(st.booleans())
     if upstream == "pymss BS Conformer":
-        theirs |= {"conv_kernel_size": 2 * draw(st.integers(1, 4)) + 1, "conv_expansion_factor": draw(st.integers(1, 3))}
+        theirs |= {
+            "conv_kernel_size": 2 * draw(st.integers(1, 4)) + 1,
+            "conv_expansion_factor": draw(st.integers(1, 3)),
+        }
     if upstream in ("lucidrains BS", "lucidrains Mel", "pymss BS") and draw(st.booleans()):
         keywords["use_pope"] = True
     if upstream in ("pymss BS", "pymss Mel"):

@@ -78,7 +78,7 @@ def hands_on(statement: ast.stmt, member: Member) -> bool:
     match statement:
         case ast.ImportFrom(module=module, names=names, level=level):
             own = level == 1 or (module or "").startswith(f"{member.import_name}.")
-            return (own and all(name.name == name.asname for name in names)) or module == "typing"
+            return (own and all(name.name in (name.asname, "*") for name in names)) or module == "typing"
         case ast.If(test=ast.Name("TYPE_CHECKING"), body=body, orelse=[]):
             return all(hands_on(each, member) for each in body)
         case ast.FunctionDef(name=name):

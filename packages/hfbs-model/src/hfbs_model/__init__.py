@@ -3,31 +3,33 @@
 The data's way through :class:`BandSplitRotator`: waveform → STFT → gather the bins of each band → :class:`BandSplit` →
 attention along time and bands, layer by layer → :class:`MaskEstimator` per stem → average where bands overlap → complex
 mask × STFT → inverse STFT → stems. :func:`load_checkpoint` builds it from a published checkpoint.
+
+What needs PyTorch loads it on first use, so that the registry answers at once.
 """
 
-from ._band_split import BandSplit as BandSplit
-from ._checkpoints import Checkpoint as Checkpoint
-from ._checkpoints import Finding as Finding
-from ._checkpoints import Inspection as Inspection
-from ._checkpoints import Parameters as Parameters
-from ._checkpoints import Report as Report
-from ._checkpoints import inspect_checkpoint as inspect_checkpoint
-from ._checkpoints import load_checkpoint as load_checkpoint
-from ._checkpoints import save_checkpoint as save_checkpoint
-from ._checkpoints import save_msst_checkpoint as save_msst_checkpoint
+from typing import TYPE_CHECKING
+
 from ._errors import CheckpointError as CheckpointError
 from ._errors import ConfigError as ConfigError
-from ._loss import ParametersComputeLoss as ParametersComputeLoss
-from ._loss import lossComputation as lossComputation
-from ._mask import MLP as MLP
-from ._mask import MaskEstimator as MaskEstimator
-from ._memory import inference_memory as inference_memory
-from ._parts import Parts as Parts
-from ._parts import Variant as Variant
-from ._reband import reband as reband
 from ._registry import KnownCheckpoint as KnownCheckpoint
 from ._registry import checkpoint_by_sha256 as checkpoint_by_sha256
 from ._registry import find_checkpoint as find_checkpoint
 from ._registry import known_checkpoints as known_checkpoints
-from ._rotator import BandSplitRotator as BandSplitRotator
-from ._stft import ParametersSTFT as ParametersSTFT
+
+if TYPE_CHECKING:
+    from ._public import *  # noqa: F403 -- its names are the package's, and written there once
+
+
+def __getattr__(name: str) -> object:
+    if not name.startswith("_"):
+        from . import _public
+
+        if name in vars(_public):
+            return vars(_public)[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from . import _public
+
+    return sorted(name for name in globals() | vars(_public) if not name.startswith("_"))

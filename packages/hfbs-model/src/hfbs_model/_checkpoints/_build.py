@@ -1,8 +1,9 @@
 """Models without initial values, for weights that are there already."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from threading import get_ident
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -24,7 +25,8 @@ def no_initial_values() -> Generator[None]:
             shells[id(parameter)] = shells[id(shell)] = (parameter, shell)
         return shells[id(parameter)][1]
 
-    hook = register_module_parameter_registration_hook(without_memory)
+    # PyTorch's annotation leaves out that a hook may return the parameter to register.
+    hook = register_module_parameter_registration_hook(cast("Callable[..., None]", without_memory))
     try:
         yield
     finally:

@@ -99,10 +99,12 @@ def _document(where: Path) -> object:
         if node is None:
             return None
         if _size(node, {}) > _MOST_NODES:
-            raise ConfigError(f"{where} is refused: written out, its references stand for more than {_MOST_NODES} values")
-        return cast("object", loader.construct_document(node))
+            raise ConfigError(
+                f"{where} is refused: written out, its references stand for more than {_MOST_NODES} values"
+            )
+        return cast("object", loader.construct_document(node))  # pyright: ignore[reportUnknownMemberType]
     finally:
-        loader.dispose()
+        loader.dispose()  # pyright: ignore[reportUnknownMemberType]
 
 
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:

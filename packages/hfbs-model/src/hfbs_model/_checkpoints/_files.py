@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import cast
+from typing import Protocol, Self, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +19,7 @@ from .._errors import CheckpointError
 _CONTAINERS = ("state_dict", "state", "model", "model_state_dict")
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _LARGEST_HEADER = 100_000_000
-"""Bytes. safetensors' own limit for its header; a pickle that holds names and shapes is a few megabytes at most, too."""
+"""Bytes. safetensors' own limit for its header; a pickle of names and shapes is a few megabytes at most, too."""
 
 # All that torch's reader has raised from files with a few bytes replaced.
 _DAMAGE = (
@@ -37,6 +37,16 @@ _DAMAGE = (
     zipfile.BadZipFile,
     NotImplementedError,
 )
+
+
+class _OpenFile(Protocol):
+    """What safetensors opens, which has no types."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+    def keys(self) -> list[str]: ...
+    def get_tensor(self, name: str) -> Tensor: ...
+    def metadata(self) -> dict[str, str] | None: ...
 
 
 @dataclass(frozen=True)
@@ -82,9 +92,9 @@ def _safetensors(where: Path, start: bytes, size: int) -> Content:
             f"in a file of {size} bytes; download it again"
         )
     try:
-        with safe_open(where, framework="pt") as file:
-            tensors = {name: cast("Tensor", file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
+        with cast("_OpenFile", safe_open(where, framework="pt")) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
     except (SafetensorError, *_DAMAGE) as error:
         raise CheckpointError(
             f"{where} is no safetensors file, or is truncated ({error}); download it again"
@@ -97,7 +107,9 @@ def _safetensors(where: Path, start: bytes, size: int) -> Content:
 def _pytorch(where: Path, start: bytes, size: int) -> object:
     archive = start.startswith(_ZIP)
     if not archive and not start.startswith(_PICKLE):
-        raise CheckpointError(f"{where} is no PyTorch checkpoint (it starts with {start[:4]!r}); is this the right file?")
+        raise CheckpointError(
+            f"{where} is no PyTorch checkpoint (it starts with {start[:4]!r}); is this the right file?"
+        )
     try:
         if archive:
             _refuse_zip_bomb(where, size)
@@ -128,8 +140,8 @@ def _refuse_zip_bomb(where: Path, size: int) -> None:
             )
         if entry.filename.endswith("data.pkl") and entry.file_size > _LARGEST_HEADER:
             raise CheckpointError(
-                f"{where} is refused: its pickle is {entry.file_size} bytes long, where names and shapes take less than "
-                f"{_LARGEST_HEADER}; ask its author for a plain state dict or safetensors"
+                f"{where} is refused: its pickle is {entry.file_size} bytes long, where names and shapes take less "
+                f"than {_LARGEST_HEADER}; ask its author for a plain state dict or safetensors"
             )
     if (total := sum(entry.file_size for entry in entries)) > size:
         raise CheckpointError(

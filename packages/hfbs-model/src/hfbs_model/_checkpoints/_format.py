@@ -25,9 +25,7 @@ _VERSION = 1
 _WINDOWS = ("hann_window", "hamming_window", "blackman_window", "bartlett_window")
 
 
-def save_checkpoint(
-    checkpoint: Checkpoint, path: str | PathLike[str], *, dtype: torch.dtype | None = None
-) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], *, dtype: torch.dtype | None = None) -> None:
     """Write a checkpoint as one safetensors file, from which :func:`load_checkpoint` needs no YAML.
 
     The metadata hold every keyword of the model, the stems' names, the sample rate, the chunks and the provenance, as
@@ -104,8 +102,7 @@ def _document(metadata: Mapping[str, str], path: str | PathLike[str]) -> dict[st
     found = cast("dict[str, object]", document)
     if isinstance(version := found.get("version"), int) and version > _VERSION:
         raise CheckpointError(
-            f"{path} is of version {version} of the format, and this package reads up to {_VERSION}; "
-            "upgrade hfbs-model"
+            f"{path} is of version {version} of the format, and this package reads up to {_VERSION}; upgrade hfbs-model"
         )
     for name, kind in expected.items():
         if not isinstance(found.get(name), kind):
@@ -159,7 +156,10 @@ def _keywords_from_json(model: Mapping[str, object], path: str | PathLike[str]) 
             keywords["mask_filter_bank"] = BandLayout.from_json(layout)
         except ValueError as error:
             raise CheckpointError(f"the layout in {path} is damaged: {error}; download it again") from error
-    return {name: tuple(cast("list[object]", value)) if isinstance(value, list) else value for name, value in keywords.items()}
+    return {
+        name: tuple(cast("list[object]", value)) if isinstance(value, list) else value
+        for name, value in keywords.items()
+    }
 
 
 def _saved_tensors(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:

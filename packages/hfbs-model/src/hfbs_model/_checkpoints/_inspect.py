@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from torch import Tensor
 
 from hfbs_filterbanks import BandLayout
 
 from .._errors import ConfigError
-from .._msst import Family
 from .._registry import KnownCheckpoint, checkpoint_by_sha256
 from .._settings import resolve_freq_range, resolve_layout
 from ._keywords import KEYWORDS
@@ -68,7 +67,7 @@ class Inspection:
         provenance: Whence a file of our own format is.
     """
 
-    family: Family
+    family: Literal["bs", "mel"]
     values: Mapping[str, object]
     missing: Mapping[str, str]
     report: Report

@@ -92,9 +92,12 @@ def _are_names(values: object) -> bool:
 
 
 def _is_matrix(values: object) -> bool:
-    return isinstance(values, BandLayout | np.ndarray) or isinstance(values, list | tuple) and all(
-        isinstance(row, list | tuple) and all(isinstance(value, int) for value in cast("Sequence[object]", row))
-        for row in cast("Sequence[object]", values)
+    return isinstance(values, BandLayout | np.ndarray) or (
+        isinstance(values, list | tuple)
+        and all(
+            isinstance(row, list | tuple) and all(isinstance(value, int) for value in cast("Sequence[object]", row))
+            for row in cast("Sequence[object]", values)
+        )
     )
 
 

@@ -57,8 +57,8 @@ def infer_layout(band_features: Sequence[int], family: str, said: Mapping[str, o
         said: Keywords of a configuration, which name the less usual FFT sizes and rates to try as well.
 
     Returns:
-        ``stereo`` and ``stft_n_fft`` with either ``freqs_per_bands``, or ``num_bands`` and ``sample_rate``; None where no
-        such layout has these bands.
+        ``stereo`` and ``stft_n_fft`` with either ``freqs_per_bands``, or ``num_bands`` and ``sample_rate``; None where
+        no such layout has these bands.
     """
     kinds = (_side_by_side, _mel) if family == "bs" else (_mel, _side_by_side)
     return next((found for kind in kinds for found in kind(band_features, said)), None)
@@ -165,7 +165,7 @@ def _ask_for_layout(features: Sequence[int], settling: Settling) -> None:
             )
     missing = "" if find_spec("librosa") else "; mel bands of unusual settings are found with librosa, which is missing"
     settling.missing["mask_filter_bank"] = (
-        f"a Boolean matrix of (band, bin): the {len(features)} bands have {shown(tuple(features))} features, and neither "
-        f"bands side by side over an FFT of a power of two nor usual mel bands do{missing}; or, for bands side by side, "
-        "stft_n_fft with stereo or freq_range"
+        f"a Boolean matrix of (band, bin): the {len(features)} bands have {shown(tuple(features))} features, and "
+        f"neither bands side by side over an FFT of a power of two nor usual mel bands do{missing}; or, for bands side "
+        "by side, stft_n_fft with stereo or freq_range"
     )

@@ -248,8 +248,8 @@ def _refuse_missing(missing: Mapping[str, str], path: _Path) -> None:
     if missing:
         questions = "; ".join(f"{keyword} ({usual})" for keyword, usual in missing.items())
         raise ConfigError(
-            f"the weights in {path} do not tell: {questions}. Give the YAML that came with them as the configuration, or "
-            "each by its name, as an argument of load_checkpoint or with --set NAME=VALUE on the command line"
+            f"the weights in {path} do not tell: {questions}. Give the YAML that came with them as the configuration, "
+            "or each by its name, as an argument of load_checkpoint or with --set NAME=VALUE on the command line"
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from .._errors import shown
 
@@ -34,7 +34,8 @@ class Finding:
         return self.origin == "weights" and any(value != self.taken for value in self.said.values())
 
     def __str__(self) -> str:
-        heard = ({} if self.taken is None else {self.origin: self.taken}) | dict(self.said)
+        taken: Mapping[Origin, object] = {} if self.taken is None else {self.origin: self.taken}
+        heard: Mapping[Origin, object] = {**taken, **self.said}
         speakers = ", ".join(f"{_SPEAKER[origin]} {_in_words(value)}" for origin, value in heard.items())
         return f"{self.keyword}: {speakers}" + (f"; {self.remark}" if self.remark else "")
 
@@ -85,6 +86,5 @@ _SPEAKER: Mapping[Origin, str] = {
 
 
 def _in_words(value: object) -> str:
-    if isinstance(value, tuple) and len(value) > 6:  # pyright: ignore[reportUnknownArgumentType]
-        return f"{len(value)} values {shown(value)}"  # pyright: ignore[reportUnknownArgumentType]
-    return shown(value)
+    count = len(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else 1
+    return f"{count} values {shown(cast('object', value))}" if count > 6 else shown(cast("object", value))

@@ -1,4 +1,4 @@
-"""Positions of a checkpoint: the frequencies of RoPE and PoPE as they are defined, where the file holds them rounded."""
+"""Positions of a checkpoint: the frequencies of RoPE and PoPE as defined, where the file holds them rounded."""
 
 import re
 from collections.abc import Mapping
@@ -50,16 +50,17 @@ def with_exact_frequencies(weights: Mapping[str, Tensor], notes: list[str]) -> d
             first = of_axis.setdefault(match[1], tensor)
             if first.shape != tensor.shape or not torch.equal(first, tensor):
                 raise CheckpointError(
-                    f"{name} differs from the frequencies of another layer on the same axis, which share one embedding; "
-                    "the file is damaged, or of another model"
+                    f"{name} differs from the frequencies of another layer on the same axis, which share one "
+                    "embedding; the file is damaged, or of another model"
                 )
-            defined = pope_frequencies(len(tensor)) if "pope" in match[2] else rope_frequencies(2 * len(tensor))
+            count = tensor.numel()
+            defined = pope_frequencies(count) if "pope" in match[2] else rope_frequencies(2 * count)
             if _is_rounded(tensor, defined):
                 exact[name], rounded = defined, rounded + 1
     if rounded:
         notes.append(
-            "the frequencies of positions are in half precision in the file and exact in the model, so that far positions "
-            "differ from a program that takes them as they are"
+            "the frequencies of positions are in half precision in the file and exact in the model, so that far "
+            "positions differ from a program that takes them as they are"
         )
     return exact
 
@@ -68,7 +69,7 @@ def _is_rounded(frequencies: Tensor, defined: Tensor) -> bool:
     if frequencies.dtype not in (torch.float16, torch.bfloat16):
         return False
     rounding = torch.finfo(frequencies.dtype).eps
-    return torch.allclose(frequencies.float(), defined, rtol=rounding, atol=1e-7)
+    return frequencies.shape == defined.shape and torch.allclose(frequencies.float(), defined, rtol=rounding, atol=1e-7)
 
 
 def _refuse_learned_tables(tables: Mapping[str, Tensor]) -> None:

@@ -80,7 +80,7 @@ def merged_lora(weights: Mapping[str, Tensor], lora_alpha: float) -> dict[str, T
 
 
 def _without_prefix(weights: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
-    """The one model of the file, whatever it was an attribute of: DistributedDataParallel's ``module``, Lightning's …"""
+    """The one model of the file, whatever it was an attribute of, such as DistributedDataParallel's ``module``."""
     prefixes = sorted(name.removesuffix(_ANCHOR) for name in weights if name.endswith(_ANCHOR))
     if not prefixes:
         raise CheckpointError(
@@ -103,9 +103,7 @@ def _without_empty_slot(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if any(name.startswith("layers.0.0.") for name in weights):
         return dict(weights)
     slot = re.compile(r"^(layers\.\d+\.)([12])\.")
-    return {
-        slot.sub(lambda match: f"{match[1]}{int(match[2]) - 1}.", name): tensor for name, tensor in weights.items()
-    }
+    return {slot.sub(lambda match: f"{match[1]}{int(match[2]) - 1}.", name): tensor for name, tensor in weights.items()}
 
 
 def _with_one_value_residual(weights: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:

@@ -102,4 +102,3 @@ def _mark_of(variant: str, names: Iterable[str]) -> str:
         return "msst_residuals is true"
     marked = (name for name in names if variant in MARKS and MARKS[variant].search(name))
     return next((f"keys such as {name}" for name in marked), "as its metadata say")
-
