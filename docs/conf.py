@@ -59,5 +59,8 @@ nitpick_ignore = [
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._chunks.Progress"),
     ("py:class", "hfbs_model._loss.LossTerms"),
+    ("py:class", "hfbs_model._registry.Setting"),
+    ("py:class", "hfbs_model._checkpoints._load._Path"),
+    ("py:class", "hfbs_model._checkpoints._report.Origin"),
     ("py:class", "hfbs_experimental._connections.Generation"),
 ]
