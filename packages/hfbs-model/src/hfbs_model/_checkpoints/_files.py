@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -42,7 +42,7 @@ _DAMAGE = (
 class _OpenFile(Protocol):
     """What safetensors opens, which has no types."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "_OpenFile": ...
     def __exit__(self, *error: object) -> None: ...
     def keys(self) -> list[str]: ...
     def get_tensor(self, name: str) -> Tensor: ...
