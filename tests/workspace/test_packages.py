@@ -18,7 +18,7 @@ BELOW = {
     "hfbs-attention": set[str](),
     "hfbs-model": {"hfbs-filterbanks", "hfbs-attention"},
     "hfbs-experimental": {"hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
-    "hfbs-separate": {"hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
+    "hfbs-separate": {"hfbs-experimental", "hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
 }
 each_member = pytest.mark.parametrize("member", MEMBERS.values(), ids=str)
 

@@ -17,12 +17,12 @@ def inference_memory(
     Weights, audio and spectrum (X bytes) are there all the time. On top comes the larger of two moments.
 
     In the trunk there are the bands' features (Q bytes), and per token (one for each of the batch, frame and band) what
-    the code holds at the widest moment of a block, of D = ``dim`` and I = heads · dim_head numbers: the layer's input and
-    what attention along time made of it (2 D), then in attention the input normalised, the queries, keys and values, the
-    first two with positions, the result twice, and the update (2 D + 7 I), or in the feed-forward block the sum so far and
-    twice the hidden features (D + 2 · ff_mult · D). Options add to this: a batch and stacked blocks D each, skip
-    connections D for each layer before, value residuals 7 I; half precision, PoPE and attention that is spelled out
-    have wider moments, the latter two with the whole matrix of weights.
+    the code holds at the widest moment of a block, of D = ``dim`` and I = heads · dim_head numbers: the layer's input
+    and what attention along time made of it (2 D), then in attention the input normalised, the queries, keys and
+    values, the first two with positions, the result twice, and the update (2 D + 7 I), or in the feed-forward block the
+    sum so far and twice the hidden features (D + 2 · ff_mult · D). Options add to this: a batch and
+    stacked blocks D each, skip connections D for each layer before, value residuals 7 I; half precision, PoPE and
+    attention that is spelled out have wider moments, the latter two with the whole matrix of weights.
 
     In the inverse Fourier transform there are the tokens (D), and per stem the masks by band (Q) and by bin (X), the
     masked spectrum (X), its frames before and after the window (2 X), and the audio twice.

@@ -10,7 +10,7 @@ from hfbs_attention import Transformer
 from ._mask import MaskEstimator
 
 
-def _transformer_of(layer: int) -> Callable[..., nn.Module]:
+def _transformer_of(_layer: int) -> Callable[..., nn.Module]:
     """The same for every layer."""
     return Transformer
 
@@ -31,8 +31,8 @@ class Parts:
         reduce: From what the last layer gives back to tokens.
         mask_estimator: Builds a mask estimator; called with the arguments of :class:`MaskEstimator`.
         recipe: The variants that built these parts, by their names in the entry-point group ``hfbs.variants``, in turn,
-            each with its keywords in values that JSON has. A saved checkpoint holds it, so that loading builds the parts
-            again.
+            each with its keywords in values that JSON has. A saved checkpoint holds it, so that loading builds the
+            parts again.
     """
 
     transformer_of: Callable[[int], Callable[..., nn.Module]] = _transformer_of
@@ -50,7 +50,7 @@ class Variant:
     by which it recognises them.
 
     Attributes:
-        infer: From a state dict to the variant's keywords, in values that JSON has, as far as names and shapes tell them.
+        infer: From a state dict to the variant's keywords, in values that JSON has, as far as names and shapes tell.
         build: From parts and keywords to the parts with the variant in its place. It leaves the recipe to the caller.
         questions: Keywords that weights do not tell, each with its usual values in words.
     """
