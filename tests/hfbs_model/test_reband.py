@@ -237,13 +237,37 @@ def test_bins_are_matched_by_frequency_and_phase(tiny: Any, stereo: bool) -> Non
     coarse, fine = spectrum(64), spectrum(128)
     fine[:, :, 1::2] = 0  # of what lies between the old bins, the old model knew nothing
     ours, theirs = tokens_without_bias(carried, fine), tokens_without_bias(model, coarse)
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    scale = (ours * theirs).sum() / theirs.square().sum()
+    torch.testing.assert_close(ours, scale * theirs, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(
         carried.band_gather.merge(carried.mask_estimators[0](torch.ones(1, 1, 4, 8))[:, None])[:, :, :, ::2],
         model.band_gather.merge(model.mask_estimators[0](torch.ones(1, 1, 4, 8))[:, None]),
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize(("n_fft", "win_length"), [(128, 64), (128, 128), (64, 32), (96, 96), (48, 48)])
+def test_tokens_of_white_noise_keep_their_variance_on_other_bins(tiny: Any, n_fft: int, win_length: int) -> None:
+    model = tiny(freqs_per_bands=(11, 11, 11), stft_hop_length=16)
+    third = (n_fft // 2 + 1) // 3
+    carried = reband(
+        model,
+        contiguous_layout((third, third, n_fft // 2 + 1 - 2 * third)),
+        stft_n_fft=n_fft,
+        stft_win_length=win_length,
+    )
+
+    def power(of: BandSplitRotator) -> Tensor:
+        settings = of.stft_settings
+        noise = torch.randn(1, 40000, generator=torch.Generator().manual_seed(0))
+        window = torch.hann_window(settings.win_length)
+        spectrum = torch.stft(noise, settings.n_fft, 16, settings.win_length, window, return_complex=True)
+        return tokens_without_bias(of, spectrum[None]).square().mean(dim=(0, 1, 3))
+
+    with torch.no_grad():
+        ratio = power(carried) / power(model)
+    assert ratio.mean().item() == pytest.approx(1, abs=0.15)
 
 
 def test_only_the_topmost_old_band_speaks_for_what_lies_above_it(tiny: Any) -> None:
@@ -261,11 +285,33 @@ def test_what_is_not_about_bands_stays(tiny: Any) -> None:
     assert {weight.dtype for weight in carried.band_split.parameters()} == {torch.float16}
     for name, weight in model.state_dict().items():
         assert carried.state_dict()[name].dtype == weight.dtype or name.startswith(ENDS)
-        assert name.startswith(ENDS) or torch.equal(carried.state_dict()[name], weight)
+        assert name.startswith(ENDS) or name.endswith("freqs") or torch.equal(carried.state_dict()[name], weight)
     changed = {name for name, value in carried.keywords.items() if value != model.keywords[name]}
     assert changed == {"freqs_per_bands", "mask_filter_bank", "final_norm", "stft_hop_length"}
     assert (carried.keywords["norm_output"], carried.keywords["final_norm"]) == (True, True)
     assert all(weight.requires_grad for weight in carried.band_split.parameters())
+
+
+@pytest.mark.parametrize("linear_transformer_depth", [0, 1])
+@pytest.mark.parametrize("use_pope", [False, True])
+def test_positions_stay_as_far_apart_in_time_and_in_frequency(
+    tiny: Any, use_pope: bool, linear_transformer_depth: int
+) -> None:
+    model = tiny(use_pope=use_pope, linear_transformer_depth=linear_transformer_depth)
+    same_hertz = contiguous_layout((3, 5, 9, 16, *[16] * 2))
+    halves = split_in_two(model.layout)
+    for changes, frame_step, band_step in (
+        ({"layout": halves}, 1, 0.5),
+        ({"layout": model.layout, "stft_hop_length": 8}, 0.5, 1),
+        ({"layout": model.layout, "sample_rates": (100, 200), "stft_hop_length": 32}, 1, 4 / 3),
+        ({"layout": same_hertz, "sample_rates": (100, 200), "stft_n_fft": 128}, 0.5, 1),
+    ):
+        carried = reband(model, **changes)
+        for axis, step in ((linear_transformer_depth, frame_step), (linear_transformer_depth + 1, band_step)):
+            ours, theirs = (of.get_submodule(f"layers.0.{axis}").state_dict() for of in (carried, model))
+            frequencies = [name for name in theirs if name.endswith("freqs")]
+            assert len(frequencies) == 1
+            assert all(torch.equal(ours[name], step * theirs[name]) for name in frequencies)
 
 
 def test_norms_stay_where_the_new_layout_suggests_other_ones(tiny: Any) -> None:

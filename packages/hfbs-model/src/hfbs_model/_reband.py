@@ -1,6 +1,7 @@
 """A trained separator's weights, carried to other bands."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
@@ -18,9 +19,10 @@ from hfbs_filterbanks import BandLayout
 from ._band_split import BandSplit
 from ._mask import MaskEstimator
 from ._rotator import BandSplitRotator
-from ._shared_bins import Donor, donors_of
+from ._shared_bins import Donor, donors_of, level_as_seen, relative_density
 
 _ENDS = ("band_split.", "mask_estimators.")
+_FREQUENCIES = re.compile(r"layers\.\d+\.(\d)\..*\.(rotary_embed\.freqs|pope_embed\.inv_freqs)$")
 _TOKENS_PER_FEATURE = 4
 _RIDGE = 1e-4
 
@@ -74,12 +76,17 @@ def reband(
     changed = {"stft_n_fft": stft_n_fft, "stft_hop_length": stft_hop_length, "stft_win_length": stft_win_length}
     new = _untrained(model, layout, {name: value for name, value in changed.items() if value is not None})
     donors = donors_of(model.layout, layout, spacing)
+    level = 1.0
+    if spacing != 1:
+        window = new.stft_settings.window(torch.device("cpu"), torch.float64)
+        level = level_as_seen(model.layout, layout.num_bins, spacing, window.numpy())
     old_signs, new_signs = _alternation(model.layout), _alternation(layout)
 
     state = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith(_ENDS)}
+    state |= _frequencies_of_positions(model, new, relative_density(model.layout, layout, spacing), sample_rates)
     for band, made_of in enumerate(donors):
         prefix = f"band_split.to_features.{band}."
-        projection = _projection(model, made_of, old_signs, new_signs[band])
+        projection = _projection(model, made_of, old_signs, new_signs[band] / level)
         state |= {prefix + name: value for name, value in projection.items()}
     tokens = cache(lambda: _tokens_of_noise(model))
     for stem, estimator in enumerate(_estimators(model)):
@@ -90,6 +97,25 @@ def reband(
     # Another order in memory would be rounded otherwise.
     new.load_state_dict({name: value.contiguous() for name, value in state.items()}, assign=True)
     return new.train(model.training)
+
+
+def _frequencies_of_positions(
+    model: BandSplitRotator,
+    new: BandSplitRotator,
+    band_step: float,
+    sample_rates: tuple[float | int, float | int] | None,
+) -> dict[str, Tensor]:
+    """Turns of queries and keys from one frame, or band, to the next, such as to be the same from second to second, and
+    from one frequency to another."""
+    old_rate, new_rate = (1.0, 1.0) if sample_rates is None else sample_rates
+    frame_step = new.stft_settings.hop_length * old_rate / (model.stft_settings.hop_length * new_rate)
+    first_axis = 1 if model.keywords["linear_transformer_depth"] else 0
+    steps = {first_axis: frame_step, first_axis + 1: band_step}
+    return {
+        name: value * steps[int(match[1])]
+        for name, value in model.state_dict().items()
+        if (match := _FREQUENCIES.match(name))
+    }
 
 
 def _refuse_other_kinds(model: object, layout: object) -> None:

@@ -70,6 +70,34 @@ def donors_of(old: BandLayout, new: BandLayout, spacing: float) -> tuple[tuple[D
     return tuple(made_of(members) for members in new.matrix)
 
 
+def relative_density(old: BandLayout, new: BandLayout, spacing: float) -> float:
+    """How many old bands there are for a new one, over the frequencies that both layouts reach, by their centres."""
+    top = min(old.num_bins - 1, (new.num_bins - 1) * spacing)
+    counts = [
+        max(1, int((layout.center_frequencies(layout.n_fft) * scale <= top).sum()))
+        for layout, scale in ((old, 1.0), (new, spacing))
+    ]
+    return counts[0] / counts[1]
+
+
+def level_as_seen(old: BandLayout, num_bins: int, spacing: float, window: Matrix) -> float:
+    """How loud white noise is in old bins as put together from new ones, relative to the new bins and per band: a band
+    has as many bins as the spacing is fine.
+
+    Args:
+        old: The layout that there was.
+        num_bins: How many new bins there are.
+        spacing: Distance of new bins in Hz over that of old ones.
+        window: The new window, (win_length,); it decides how alike neighbouring bins are.
+    """
+    seen = _as_seen(old, num_bins, spacing)
+    lags, n_fft = np.arange(num_bins), 2 * (num_bins - 1)
+    from_middle = np.exp(1j * np.pi * lags * len(window) / n_fft)
+    alike = (np.fft.rfft(np.square(window), n_fft) * from_middle).real / np.square(window).sum()
+    power = np.einsum("jk,jk->k", seen, alike[np.abs(lags[:, None] - lags)] @ seen)
+    return float(np.sqrt(spacing * np.median(power[power > 0])))
+
+
 def _as_seen(old: BandLayout, num_bins: int, spacing: float) -> Matrix:
     """How much each old bin counts for each new one, (new bins, old bins): a triangle as wide as the wider spacing.
 
