@@ -165,7 +165,7 @@ def test_a_bomb_of_anchors_is_not_blown_up(path: Path, where: str) -> None:
 
 def test_a_bomb_of_merged_mappings_is_not_blown_up(path: Path) -> None:
     merges = "".join(
-        f"a{level}: &a{level} {{{f'<<: [{', '.join([f'*a{level - 1}'] * 9)}]' if level else 'k: v'}}}\n"
+        f"a{level}: &a{level} {{{f'<<: [{", ".join([f"*a{level - 1}"] * 9)}]' if level else 'k: v'}}}\n"
         for level in range(12)
     )
     assert "its references stand for more than 200000 values" in refused(path, merges + GOOD)

@@ -243,7 +243,7 @@ class HubCheckpoint(
         )
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        # The mixin's, with our text for the template.
+        """The mixin's card, with what the checkpoint is and how to load it as its text."""
         text = card_text(self, self._hub_mixin_info.model_card_data.license)
         kwargs = {"text": text} | kwargs
         return super().generate_model_card(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
