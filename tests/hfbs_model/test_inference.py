@@ -81,7 +81,7 @@ def architectures(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keywords=architectures())
 def test_weights_tell_the_whole_architecture(tmp_path: Path, keywords: dict[str, Any]) -> None:
     original = build(**keywords | UNTOLD_OF_MODEL)
