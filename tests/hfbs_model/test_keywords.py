@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -289,9 +289,9 @@ def test_injected_parts_take_the_place_of_the_models_own(values: bool) -> None:
         assert (linear.sequences, time.sequences, band.sequences) == (2, 2 * 4, 2 * 11)
 
     assert not torch.allclose(stems, ours(audio))
-    for estimator in ours.mask_estimators:
-        for band in estimator.to_freqs:
-            band[0][1] = nn.ReLU()
+    for estimator in cast("list[MaskEstimator]", list(ours.mask_estimators)):
+        for band in cast("list[nn.Sequential]", list(estimator.to_freqs)):
+            cast("nn.Sequential", band[0])[1] = nn.ReLU()
     torch.testing.assert_close(stems, ours(audio))
 
 
