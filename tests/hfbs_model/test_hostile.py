@@ -106,6 +106,15 @@ def pickle_of_a_huge_tensor(folder: Path) -> Path:
     return path
 
 
+def huge_tensor_in_torchs_old_format(folder: Path) -> Path:
+    """Its storage claims two thousand million elements."""
+    path = folder / "m.ckpt"
+    state = {"state_dict": {"band_split.to_features.0.0.gamma": torch.zeros(3)}}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes().replace(b"K\x03", b"J\xff\xff\xff\x7f"))
+    return path
+
+
 def pickle_bomb_of_strings(folder: Path) -> Path:
     path = folder / "m.ckpt"
     path.write_bytes(pickle.dumps([["x" * 1000] * 1000] * 1000, protocol=2))
@@ -122,6 +131,7 @@ HOSTILE: list[tuple[Callable[[Path], Path], str]] = [
     (nested_header, "is no safetensors file, or is truncated .*; download it again"),
     (compressed_zip_bomb, "is refused: it holds compressed data .67108864 bytes in .*, which PyTorch never writes"),
     (pickle_of_a_huge_tensor, "is damaged or truncated; download it again"),
+    (huge_tensor_in_torchs_old_format, "is damaged or truncated; download it again"),
     (pickle_bomb_of_strings, "holds no state dict|is damaged"),
 ]
 LOAD = """
