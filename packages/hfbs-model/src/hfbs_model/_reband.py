@@ -2,31 +2,28 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from hfbs_attention import RMSNorm
 from hfbs_filterbanks import BandLayout
 
 from ._band_split import BandSplit
+from ._donated_weights import mask_network, projection, tokens_of_noise
 from ._mask import MaskEstimator
 from ._rotator import BandSplitRotator
-from ._shared_bins import Donor, donors_of, level_as_seen, relative_density
+from ._shared_bins import donors_of, level_as_seen, relative_density
 
 _ENDS = ("band_split.", "mask_estimators.")
 _FREQUENCIES = re.compile(r"layers\.\d+\.(\d)\..*\.(rotary_embed\.freqs|pope_embed\.inv_freqs)$")
-_TOKENS_PER_FEATURE = 4
-_RIDGE = 1e-4
 
 
+@torch.no_grad()
 def reband(
     model: BandSplitRotator,
     layout: BandLayout,
@@ -80,20 +77,21 @@ def reband(
     if spacing != 1:
         window = new.stft_settings.window(torch.device("cpu"), torch.float64)
         level = level_as_seen(model.layout, layout.num_bins, spacing, window.numpy())
+    per_bin = 2 * model.audio_channels
     old_signs, new_signs = _alternation(model.layout), _alternation(layout)
 
     state = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith(_ENDS)}
     state |= _frequencies_of_positions(model, new, relative_density(model.layout, layout, spacing), sample_rates)
     for band, made_of in enumerate(donors):
         prefix = f"band_split.to_features.{band}."
-        projection = _projection(model, made_of, old_signs, new_signs[band] / level)
-        state |= {prefix + name: value for name, value in projection.items()}
-    tokens = cache(lambda: _tokens_of_noise(model))
-    for stem, estimator in enumerate(_estimators(model)):
+        weights = projection(model.band_split, made_of, per_bin, old_signs, new_signs[band] / level)
+        state |= {prefix + name: value for name, value in weights.items()}
+    tokens = cache(lambda: tokens_of_noise(model))
+    for stem, estimator in enumerate(cast("Sequence[MaskEstimator]", tuple(model.mask_estimators))):
         for band, made_of in enumerate(donors):
             prefix = f"mask_estimators.{stem}.to_freqs.{band}.0."
-            network = _mask_network(estimator, made_of, 2 * model.audio_channels, tokens)
-            state |= {prefix + name: value for name, value in network.items()}
+            weights = mask_network(estimator, made_of, per_bin, tokens)
+            state |= {prefix + name: value for name, value in weights.items()}
     # Another order in memory would be rounded otherwise.
     new.load_state_dict({name: value.contiguous() for name, value in state.items()}, assign=True)
     return new.train(model.training)
@@ -175,104 +173,6 @@ def _untrained(model: BandSplitRotator, layout: BandLayout, changed: Mapping[str
     return new.to(next(model.parameters()).device)
 
 
-def _projection(
-    model: BandSplitRotator, donors: Sequence[Donor], old_signs: Sequence[Tensor], new_sign: Tensor
-) -> dict[str, Tensor]:
-    """Weights of a new band's projection, by their names in it."""
-    per_bin = 2 * model.audio_channels
-    olds = [cast("tuple[RMSNorm, nn.Linear]", tuple(_item(model.band_split.to_features, d.band))) for d in donors]
-    parts = [torch.as_tensor(donor.bins) for donor in donors]
-    gains = [_exact(norm.gamma).view(-1, per_bin) for norm, _ in olds]
-
-    mean_gain = sum((part @ gain for part, gain in zip(parts, gains, strict=True)), torch.zeros(()))
-    square = sum((part @ gain.square() for part, gain in zip(parts, gains, strict=True)), torch.zeros(()))
-    new_gain = square.sqrt().where(mean_gain >= 0, -square.sqrt())
-
-    weight, bias = torch.zeros(()), torch.zeros(())
-    for donor, part, gain, (_, linear) in zip(donors, parts, gains, olds, strict=True):
-        relative = torch.where(new_gain[:, None] == 0, 1.0, gain / new_gain[:, None])
-        width = math.sqrt(part.shape[1] / part.shape[0])
-        factors = width * relative * (part * torch.outer(new_sign, old_signs[donor.band]))[..., None]
-        weight = weight + torch.einsum("dke,nke->dne", _exact(linear.weight).unflatten(1, (-1, per_bin)), factors)
-        bias = bias + donor.share * _exact(linear.bias)
-    norm, linear = olds[0]
-    return {
-        "0.gamma": new_gain.flatten().to(norm.gamma),
-        "1.weight": weight.flatten(1).to(linear.weight),
-        "1.bias": bias.to(linear.bias),
-    }
-
-
-def _mask_network(
-    estimator: MaskEstimator, donors: Sequence[Donor], per_bin: int, tokens: Callable[[], Tensor]
-) -> dict[str, Tensor]:
-    """Weights of a new band's mask network, by their names in it."""
-    main = max(donors, key=lambda donor: donor.share).band
-    networks = {donor.band: cast("nn.Sequential", _item(estimator.to_freqs, donor.band)[0]) for donor in donors}
-    rows = torch.zeros(())
-    for donor in donors:
-        last = cast("nn.Linear", networks[donor.band][-1])
-        old = torch.cat((_exact(last.weight), _exact(last.bias)[:, None]), dim=1)
-        if not _hide_alike(networks[main], networks[donor.band]):
-            old = _through(networks[main], networks[donor.band], old, tokens())
-        value_and_gate = old.view(2, -1, per_bin, old.shape[1])
-        rows = rows + torch.einsum("nk,gkeh->gneh", torch.as_tensor(donor.bins), value_and_gate)
-    rows = rows.flatten(0, 2)
-    weights = {name: value.clone() for name, value in networks[main].state_dict().items()}
-    last = len(networks[main]) - 1
-    return weights | {
-        f"{last}.weight": rows[:, :-1].to(weights[f"{last}.weight"]),
-        f"{last}.bias": rows[:, -1].to(weights[f"{last}.bias"]),
-    }
-
-
-def _through(
-    main: nn.Sequential, other: nn.Sequential, rows: Float[Tensor, "row hidden"], tokens: Float[Tensor, "token dim"]
-) -> Float[Tensor, "row hidden"]:
-    """Rows that give on the hidden features of ``main`` nearly what ``rows`` give on those of ``other``."""
-    ours, theirs = _hidden(main, tokens), _hidden(other, tokens)
-    gram = ours.T @ ours
-    # Large weights that cancel each other on noise would not on music. The bias is free.
-    gram.diagonal()[:-1] += _RIDGE * gram.diagonal().mean()
-    solve = cast("Callable[..., Tensor]", torch.linalg.solve)  # pyright: ignore[reportUnknownMemberType]
-    return solve(gram, ours.T @ (theirs @ rows.T)).T
-
-
-def _hide_alike(network: nn.Sequential, other: nn.Sequential) -> bool:
-    pairs = zip(network[:-1].parameters(), other[:-1].parameters(), strict=True)
-    return all(torch.equal(own, its) for own, its in pairs)
-
-
-def _hidden(network: nn.Sequential, tokens: Float[Tensor, "token dim"]) -> Float[Tensor, "token hidden"]:
-    """What the last layer sees, with a one for its bias."""
-    hidden = deepcopy(network[:-1]).to("cpu", torch.float64)(tokens)
-    return F.pad(hidden, (0, 1), value=1.0)
-
-
-@torch.no_grad()
-def _tokens_of_noise(model: BandSplitRotator) -> Float[Tensor, "token dim"]:
-    """Tokens of all bands after the trunk, of white noise, the same at each call."""
-    estimator = _estimators(model)[0]
-    linears = [module for module in estimator.modules() if isinstance(module, nn.Linear)]
-    frames = -(-_TOKENS_PER_FEATURE * max(linear.in_features for linear in linears) // model.layout.num_bands)
-    shape = (1, model.audio_channels, frames * model.stft_settings.hop_length)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(linears[0].weight.device)
-    caught: list[Tensor] = []
-
-    def catch(_: nn.Module, inputs: tuple[Tensor]) -> None:
-        caught.extend(inputs)
-
-    was_training = [module for module in model.modules() if module.training]
-    hook = estimator.register_forward_pre_hook(catch)
-    try:
-        model.eval()(noise, active_stem_ids=[0])
-    finally:
-        hook.remove()
-        for module in was_training:
-            module.training = True
-    return _exact(caught[0]).flatten(0, -2)
-
-
 def _alternation(layout: BandLayout) -> list[Tensor]:
     """Per band, +1 at its even bins and −1 at its odd ones.
 
@@ -280,15 +180,3 @@ def _alternation(layout: BandLayout) -> list[Tensor]:
     differ by half a turn from each bin to the next.
     """
     return [torch.as_tensor(1.0 - 2.0 * (np.flatnonzero(band) % 2)) for band in layout.matrix]
-
-
-def _estimators(model: BandSplitRotator) -> list[MaskEstimator]:
-    return cast("list[MaskEstimator]", list(model.mask_estimators))
-
-
-def _item(modules: nn.ModuleList, index: int) -> nn.Sequential:
-    return cast("nn.Sequential", modules[index])
-
-
-def _exact(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float64)
