@@ -196,8 +196,8 @@ def _with_adapters(weights: Mapping[str, Tensor], settling: Settling) -> Mapping
     if not any(name.endswith(".lora_A") for name in weights):
         return weights
     settling.ask("lora_alpha", "the training's, often 16; 0 where the weights hold the adapters already")
-    alpha = settling.values.get("lora_alpha", 0)
-    return merged_lora(weights, cast("float", alpha))
+    alpha = cast("float", settling.values.get("lora_alpha", 0))
+    return merged_lora(weights, float(alpha))
 
 
 def _remark(keyword: str, value: object, architecture: Architecture, settling: Settling) -> str:
