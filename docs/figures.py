@@ -1,16 +1,20 @@
 """Draws the pictures of the pages, afresh at each build, into a folder that git ignores."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 
 from hfbs_filterbanks import BandLayout, contiguous_layout, mel_layout, octave_layout, plot_layout
 
 SAMPLE_RATE, N_FFT = 44100, 2048
 FOLDER = Path(__file__).parent / "_build" / "figures"
+REBAND = Path(__file__).parent / "examples" / "reband.json"
 
 
 def pitch_classes_and_bass() -> BandLayout:
@@ -30,16 +34,40 @@ LAYOUTS = {
 }
 
 
+def plot_reband(numbers: dict[str, Any]) -> Figure:
+    """Masks of a model and of those made from it, and losses in fine-tuning, measured by docs/examples/reband.py."""
+    figure, (masks, losses) = plt.subplots(1, 2, figsize=(7.5, 3.8), layout="constrained")
+    colors = {"old": "black", "split in two": "C0", "24 mel bands": "C2", "split in two, random ends": "C1"}
+    for name, color in colors.items():
+        masks.semilogx(numbers["hertz"], numbers["masks"][name], color=color, label=name)
+    masks.set(xlabel="Hz", ylabel="drums' mask, mean magnitude", ylim=(0, None))
+    for name, points in numbers["losses"].items():
+        if name == "old":
+            losses.axhline(points[0][1], color="black", label="old")
+        else:
+            losses.plot(*zip(*points, strict=True), color=colors.get(name, "C3"), label=name)
+    losses.set(xlabel="steps of fine-tuning", ylabel="loss on the training song")
+    lines = {str(line.get_label()): line for axes in (masks, losses) for line in axes.lines}
+    figure.legend(handles=lines.values(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def save(figure: Figure, name: str) -> None:
+    """Transparent, so that the page's own background shows."""
+    figure.savefig(FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+
+
 def draw(app: Sphinx) -> None:
-    """Draw every layout, transparent, so that the page's own background shows."""
+    """Draw every layout, and what was measured."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     mpl.use("agg")
     with mpl.rc_context({"svg.hashsalt": "hfbs", "font.size": 11}):
         for name, build in LAYOUTS.items():
             figure, axes = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
             plot_layout(build(), sample_rate=SAMPLE_RATE, ax=axes)
-            figure.savefig(FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
-            plt.close(figure)
+            save(figure, name)
+        save(plot_reband(json.loads(REBAND.read_text(encoding="utf-8"))), "reband")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
