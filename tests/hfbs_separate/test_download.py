@@ -255,7 +255,7 @@ def test_a_wrong_file_is_replaced_only_by_the_right_one(server: str, target: Pat
         ("status/410", "the server answers 410 (Gone): the file is no longer there; look for it on the author's page"),
         ("status/403", "the server answers 403 (Forbidden): the server gives it to nobody, or only after a login; "),
         ("status/503", "the server answers 503 (Service Unavailable): try again later"),
-        ("status/416", "the server answers 416 (Requested Range Not Satisfiable): try again later"),
+        ("status/416", f"the server answers 416 ({http.HTTPStatus(416).phrase}): try again later"),
         ("loop", "the server answers 302 (Found): its redirects lead nowhere; look for the file on the author's page"),
     ],
 )
