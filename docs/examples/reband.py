@@ -11,6 +11,7 @@ The numbers go into ``docs/examples/reband.json``, from which the page and its p
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -196,6 +197,8 @@ def mean_mask(model: BandSplitRotator, stems: Tensor, layout: BandLayout) -> lis
 
 
 def main() -> None:
+    if not SONGS.is_dir():
+        sys.exit(f"{SONGS} is missing: the measurement needs songs as stems, a folder each, with drums.ogg and others")
     torch.manual_seed(0)
     torch.set_num_threads(1)
     begin = time.monotonic()
