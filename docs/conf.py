@@ -51,6 +51,8 @@ intersphinx_mapping = {
 nitpick_ignore = [
     # Its project has no inventory.
     ("py:class", "rotary_embedding_torch.rotary_embedding_torch.RotaryEmbedding"),
+    ("py:class", "huggingface_hub.repocard.ModelCard"),
+    ("py:class", "ModelCard"),
     # jaxtyping has none; its words stand before the axes that they describe.
     ("py:class", "Float"),
     # The class on which a class method is called.
