@@ -15,7 +15,7 @@ from hfbs_filterbanks import BandLayout
 from .._errors import ConfigError
 from .._registry import KnownCheckpoint, checkpoint_by_sha256
 from .._settings import resolve_freq_range, resolve_layout
-from ._keywords import KEYWORDS
+from ._keywords import model_keywords
 from ._load import read_evidence, settle
 from ._registered import sha256_of
 from ._report import Report
@@ -84,10 +84,7 @@ class Inspection:
     @property
     def keywords(self) -> dict[str, object]:
         """Those of the values that :class:`BandSplitRotator` takes; with none missing, they build such a model."""
-        keywords = {name: value for name, value in self.values.items() if name in KEYWORDS}
-        if keywords.get("num_bands") is None:
-            keywords.pop("sample_rate", None)
-        return keywords
+        return model_keywords(self.values)
 
 
 def inspect_checkpoint(

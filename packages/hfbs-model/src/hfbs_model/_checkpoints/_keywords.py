@@ -18,6 +18,14 @@ KEYWORDS = tuple(name for name in _PARAMETERS if name not in ("parts", "unknown"
 """Keywords of :class:`BandSplitRotator` that a file or a caller may give."""
 
 
+def model_keywords(values: Mapping[str, object]) -> dict[str, object]:
+    """Those of the settings that :class:`BandSplitRotator` takes: the rate only where it gives mel bands."""
+    keywords = {name: value for name, value in values.items() if name in KEYWORDS}
+    if keywords.get("num_bands") is None:
+        keywords.pop("sample_rate", None)
+    return keywords
+
+
 def check_model_section(keywords: Mapping[Any, object], where: str | PathLike[str]) -> None:
     """Refuse values of a YAML's section ``model`` that are not of their keyword's type. Unknown ones are left alone.
 

@@ -42,7 +42,7 @@ def settle_layout(settling: Settling, architecture: Architecture) -> None:
         if keyword == "mask_filter_bank":
             settling.take(keyword, value)
             continue
-        settling.told(keyword, value, _in_words(found) if settling.contradicts(keyword, value) else "")
+        settling.told(keyword, value, _in_words(found))
     for keyword in _WAYS:
         if keyword not in found and settling.said(keyword):
             settling.told(keyword, None, _in_words(found))

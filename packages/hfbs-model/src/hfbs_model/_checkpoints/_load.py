@@ -18,7 +18,7 @@ from ._checkpoint import Checkpoint
 from ._config import read_config
 from ._files import read_file
 from ._format import metadata_source, provenance_of
-from ._keywords import KEYWORDS, checked_settings
+from ._keywords import KEYWORDS, checked_settings, model_keywords
 from ._layouts import settle_layout
 from ._registered import registry_source
 from ._report import Report
@@ -156,7 +156,7 @@ def _settle(
     settling = Settling(sources)
     weights = _with_adapters(spelled.weights, settling)
     for keyword, value in architecture.keywords.items():
-        settling.told(keyword, value, _remark(keyword, value, architecture, settling))
+        settling.told(keyword, value, _remedy(keyword, value, architecture, settling))
     _settle_value_residuals(settling)
     settle_layout(settling, architecture)
     parts = settle_variants(settling, replace(spelled, weights=dict(weights)))
@@ -200,14 +200,12 @@ def _with_adapters(weights: Mapping[str, Tensor], settling: Settling) -> Mapping
     return merged_lora(weights, float(alpha))
 
 
-def _remark(keyword: str, value: object, architecture: Architecture, settling: Settling) -> str:
-    """What to change where somebody contradicts the weights."""
-    if not settling.contradicts(keyword, value):
-        return ""
+def _remedy(keyword: str, value: object, architecture: Architecture, settling: Settling) -> str | None:
+    """What to change where somebody contradicts the weights, other than to say what they say."""
     if keyword == "mask_estimator_depth" and "configuration" in settling.said(keyword):
         depth = cast("int", value) + least_depth(architecture.family)
         return f"counted in hidden layers; set mask_estimator_depth to {depth}, as MSST counts in this family"
-    return f"set it to {value!r}"
+    return None
 
 
 def _settle_value_residuals(settling: Settling) -> None:
@@ -215,8 +213,7 @@ def _settle_value_residuals(settling: Settling) -> None:
     if settling.said_most().get("learned_value_residual_mix") is False:
         settling.ask("use_value_residual_learning", "True")
     elif "use_value_residual_learning" not in settling.values:
-        remark = "set it to False" if settling.contradicts("use_value_residual_learning", False) else ""
-        settling.told("use_value_residual_learning", False, remark)
+        settling.told("use_value_residual_learning", False)
 
 
 def _compare_stems(settling: Settling, num_stems: int) -> None:
@@ -254,12 +251,9 @@ def _refuse_missing(missing: Mapping[str, str], path: _Path) -> None:
 
 
 def _built(values: Mapping[str, object], parts: Parts, path: _Path) -> BandSplitRotator:
-    keywords = {name: value for name, value in values.items() if name in KEYWORDS}
-    if "num_bands" not in keywords:
-        keywords.pop("sample_rate", None)
     try:
         with no_initial_values():
-            return BandSplitRotator(**cast("dict[str, Any]", keywords), parts=parts)
+            return BandSplitRotator(**cast("dict[str, Any]", model_keywords(values)), parts=parts)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
 

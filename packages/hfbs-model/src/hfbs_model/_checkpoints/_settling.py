@@ -51,12 +51,10 @@ class Settling:
         """For each keyword what the source that counts most says."""
         return {name: value for source in reversed(self._sources) for name, value in source.said.items()}
 
-    def contradicts(self, keyword: str, value: object) -> bool:
-        """Whether a source says something else than this value."""
-        return any(said != value for said in self.said(keyword).values())
-
-    def told(self, keyword: str, value: object, remark: str = "") -> None:
-        """Settle what the weights tell; whoever says something else is in the wrong."""
+    def told(self, keyword: str, value: object, remedy: str | None = None) -> None:
+        """Settle what the weights tell; whoever says something else is in the wrong, and is told the remedy."""
+        contradicted = any(said != value for said in self.said(keyword).values())
+        remark = (f"set it to {value!r}" if remedy is None else remedy) if contradicted else ""
         self.findings.append(Finding(keyword, value, "weights", self.said(keyword), remark))
 
     def take(self, keyword: str, value: object) -> None:

@@ -66,7 +66,7 @@ def settle_variants(settling: Settling, spelled: Spelled) -> Parts:
         variant = load_variant(name, _mark_of(name, spelled.weights))
         keywords = _inferred(variant, name, spelled)
         for keyword, value in keywords.items():
-            settling.told(keyword, value, f"set it to {value!r}" if settling.contradicts(keyword, value) else "")
+            settling.told(keyword, value)
         for keyword in variant.questions.keys() - keywords.keys():
             settling.ask(keyword, variant.questions[keyword])
             if keyword in settling.values:
