@@ -39,4 +39,6 @@ class RMSNorm(nn.Module):
         """Return ``x`` normalised, (…, dim), in the precision of ``x``."""
         if x.shape[-1] != self.gamma.numel():
             raise ValueError(f"RMSNorm(dim={self.gamma.numel()}) takes that many features, got {x.shape[-1]}")
-        return l2_normalize(x) * (self.scale * self.gamma).to(x.dtype)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(x.to(wide), dim=-1, keepdim=True)
+        return (x * (self.scale / norm.clamp_min(1e-12)) * self.gamma).to(x.dtype)

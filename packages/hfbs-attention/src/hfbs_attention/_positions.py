@@ -9,7 +9,7 @@ not even representable.
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor
 
@@ -32,10 +32,19 @@ def rotate_pairs(
     x: Float[Tensor, "*batch position features"], angles: Float[Tensor, "position pair"]
 ) -> Float[Tensor, "*batch position features"]:
     """Turn the features (2i, 2i + 1) by the i-th angle of their position :cite:p:`su2021roformer`."""
-    even, odd = rearrange(x.to(angles.dtype), "... (pair two) -> two ... pair", two=2)
-    cos, sin = angles.cos(), angles.sin()
-    turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
+    pairs = rearrange(x.to(angles.dtype), "... (pair two) -> ... pair two", two=2)
+    if torch.compiler.is_compiling():  # which has no code for complex numbers, and fuses the real ones
+        (even, odd), cos, sin = pairs.unbind(-1), angles.cos(), angles.sin()
+        turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
+    else:
+        turned = torch.view_as_real(as_complex(pairs) * torch.polar(torch.ones_like(angles), angles))
     return turned.flatten(start_dim=-2).to(x.dtype)
+
+
+def as_complex(pairs: Float[Tensor, "*batch two"]) -> Complex[Tensor, "*batch"]:
+    """Pairs as complex numbers, without a copy where they lie in memory as those do."""
+    in_place = pairs.stride(-1) == 1 and all(step % 2 == 0 for step in (*pairs.stride()[:-1], pairs.storage_offset()))
+    return torch.view_as_complex(pairs if in_place else pairs.contiguous())
 
 
 def with_rotary(

@@ -1,5 +1,6 @@
 """Attention and feed-forward layers in turn, each with its residual sum."""
 
+from itertools import repeat
 from typing import Literal, cast, overload
 
 import torch
@@ -13,6 +14,11 @@ from ._feedforward import FeedForward
 from ._linear_attention import LinearAttention
 from ._norm import RMSNorm
 from ._types import ParametersAttention, PoPE, ValueMix
+
+
+POSITIONS_IN_CACHE = 1024
+"""Positions of all sequences that are taken through the layers together on a processor. Of the numbers tried, 512 to
+2,048 differ by less than 3 %."""
 
 
 class _Layer(nn.ModuleList):
@@ -147,6 +153,31 @@ class Transformer(nn.Module):
             raise ValueError(
                 "linear attention takes and gives no values; leave value_residual and return_values at their defaults"
             )
+        at_once = self._sequences_at_once(x)
+        if at_once >= len(x):
+            return self._run(x, value_residual, return_values)
+        output, values = torch.empty_like(x), list[Tensor]()
+        residuals = repeat(None) if value_residual is None else value_residual.split(at_once)
+        for group, residual, group_output in zip(x.split(at_once), residuals, output.split(at_once), strict=False):
+            result = self._run(group.contiguous(), residual, return_values)
+            if isinstance(result, tuple):
+                result, group_values = result
+                values.append(group_values)
+            group_output.copy_(result)
+        return (output, torch.cat(values)) if values else output
+
+    def _sequences_at_once(self, x: Tensor) -> int:
+        """How many sequences to take through all layers before the next ones.
+
+        On a processor, as many as its cache holds: between two products the numbers are read and written several times,
+        and main memory is slow. Nothing may be kept for a backward pass then, else it would be kept in pieces.
+        """
+        whole = x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        return max(len(x), 1) if whole else max(1, POSITIONS_IN_CACHE // max(1, x.shape[1]))
+
+    def _run(
+        self, x: Tensor, value_residual: Tensor | None, return_values: bool
+    ) -> Tensor | tuple[Tensor, Tensor]:
         first_values = None
         for layer in self.layers:
             wanted = return_values and first_values is None
