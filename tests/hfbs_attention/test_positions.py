@@ -30,14 +30,16 @@ def pope(dim_head: int, heads: int) -> PoPE:
     length=st.integers(1, 40),
     pairs=st.integers(1, 9),
     interpolate_factor=st.sampled_from([1.0, 1.7, 4.0]),
+    offset=st.integers(0, 2),
 )
 def test_rope_equals_rotary_embedding_torch(
-    seed: int, batch: int, heads: int, length: int, pairs: int, interpolate_factor: float
+    seed: int, batch: int, heads: int, length: int, pairs: int, interpolate_factor: float, offset: int
 ) -> None:
+    """Also on views that do not lie in memory as complex numbers do."""
     torch.manual_seed(seed)
     # theta's rescaling divides by dim − 2.
     embed = RotaryEmbedding(2 * pairs + 2, interpolate_factor=interpolate_factor)
-    q, k = torch.randn(2, batch, heads, length, 2 * pairs + 2)
+    q, k = torch.randn(2, batch, heads, length, 2 * pairs + 2 + offset)[..., offset:]
     turned_q, turned_k = with_rotary(embed, q, k)
     torch.testing.assert_close(turned_q, embed.rotate_queries_or_keys(q), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(turned_k, embed.rotate_queries_or_keys(k), rtol=1e-5, atol=1e-5)

@@ -37,6 +37,30 @@ def residual_for(kind: str, batch: int, length: int) -> Tensor | None:
     return torch.randn(batch, HEADS, length, DIM_HEAD) if kind.endswith("mix") else None
 
 
+@settings(max_examples=100)
+@given(
+    seed=SEEDS,
+    kind=st.sampled_from(list(KINDS)),
+    batch=st.integers(1, 7),
+    length=st.integers(1, 9),
+    in_cache=st.integers(1, 40),
+    across=st.booleans(),
+)
+def test_groups_of_sequences_give_what_all_at_once_give(
+    seed: int, kind: str, batch: int, length: int, in_cache: int, across: bool
+) -> None:
+    """With gradients all go at once, without in groups; also where sequences lie across each other in memory."""
+    torch.manual_seed(seed)
+    transformer, residual = built(kind).eval(), residual_for(kind, batch, length)
+    x = torch.randn(length, batch, DIM).transpose(0, 1) if across else torch.randn(batch, length, DIM)
+    keywords = {} if kind == "linear" else {"return_values": True}
+    at_once = transformer(x, residual, **keywords)
+    with pytest.MonkeyPatch.context() as patched, torch.no_grad():
+        patched.setattr("hfbs_attention._transformer.POSITIONS_IN_CACHE", in_cache)
+        in_groups = transformer(x, residual, **keywords)
+    torch.testing.assert_close(in_groups, at_once, rtol=1e-5, atol=1e-6)
+
+
 @settings(max_examples=50)
 @given(seed=SEEDS, kind=st.sampled_from(list(KINDS)), depth=st.integers(1, 3), dropout=st.sampled_from([0.0, 0.3]))
 def test_checkpointing_changes_neither_output_nor_gradients(seed: int, kind: str, depth: int, dropout: float) -> None:

@@ -37,11 +37,11 @@ def most_allocated(model: BandSplitRotator, samples: int, batch_size: int) -> in
         pytest.param(MEL | {"depth": 3, "skip_connection": True, "freq_transformer_depth": 2}, id="skip connections"),
     ],
 )
-def test_the_prediction_is_within_fifteen_percent_at_any_length(keywords: dict[str, Any], samples: int) -> None:
-    """It comes within 1 % but for one channel, whose features share the spectrum's memory."""
+def test_the_prediction_is_within_ten_percent_at_any_length(keywords: dict[str, Any], samples: int) -> None:
+    """It comes within 1 % but for one channel, whose features share the spectrum's memory: 5 %."""
     model = BandSplitRotator(**keywords).eval()
     predicted = inference_memory(model, samples=samples)
-    assert predicted == pytest.approx(most_allocated(model, samples, 1), rel=0.15)
+    assert predicted == pytest.approx(most_allocated(model, samples, 1), rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_the_prediction_is_within_fifteen_percent_at_any_length(keywords: dict[s
         ({"num_stems": 4, "dim": 8, "heads": 1}, 2, torch.float16),
     ],
 )
-def test_the_prediction_follows_each_option_within_fifteen_percent(
+def test_the_prediction_follows_each_option_within_ten_percent(
     keywords: dict[str, Any], batch_size: int, dtype: torch.dtype
 ) -> None:
     model = BandSplitRotator(**MEL | keywords).eval().to(dtype)
     predicted = inference_memory(model, samples=15000, batch_size=batch_size, bytes_per_element=dtype.itemsize)
-    assert predicted == pytest.approx(most_allocated(model, 15000, batch_size), rel=0.15)
+    assert predicted == pytest.approx(most_allocated(model, 15000, batch_size), rel=0.1)
 
 
 def test_keywords_give_what_their_model_gives() -> None:

@@ -162,7 +162,7 @@ class Transformer(nn.Module):
             result = self._run(group.contiguous(), residual, return_values)
             if isinstance(result, tuple):
                 result, group_values = result
-                values.append(group_values)
+                values.append(group_values.contiguous())  # a view would keep queries and keys
             group_output.copy_(result)
         return (output, torch.cat(values)) if values else output
 
@@ -175,9 +175,7 @@ class Transformer(nn.Module):
         whole = x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling()
         return max(len(x), 1) if whole else max(1, POSITIONS_IN_CACHE // max(1, x.shape[1]))
 
-    def _run(
-        self, x: Tensor, value_residual: Tensor | None, return_values: bool
-    ) -> Tensor | tuple[Tensor, Tensor]:
+    def _run(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> Tensor | tuple[Tensor, Tensor]:
         first_values = None
         for layer in self.layers:
             wanted = return_values and first_values is None

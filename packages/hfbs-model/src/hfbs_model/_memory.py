@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from hfbs_attention import POSITIONS_IN_CACHE, RMSNorm
+
 from ._checkpoints._build import no_initial_values
 from ._rotator import BandSplitRotator
 
@@ -16,13 +18,15 @@ def inference_memory(
 
     Weights, audio and spectrum (X bytes) are there all the time. On top comes the larger of two moments.
 
-    In the trunk there are the bands' features (Q bytes), and per token (one for each of the batch, frame and band) what
-    the code holds at the widest moment of a block, of D = ``dim`` and I = heads · dim_head numbers: the layer's input
-    and what attention along time made of it (2 D), then in attention the input normalised, the queries, keys and
-    values, the first two with positions, the result twice, and the update (2 D + 7 I), or in the feed-forward block the
-    sum so far and twice the hidden features (D + 2 · ff_mult · D). Options add to this: a batch and
-    stacked blocks D each, skip connections D for each layer before, value residuals 7 I; half precision, PoPE and
-    attention that is spelled out have wider moments, the latter two with the whole matrix of weights.
+    In the trunk there are the bands' features (Q bytes), and per token (one for each of the batch, frame and band) of D
+    = ``dim`` numbers the layer's input, what attention along time made of it, and what attention along the bands makes
+    (3 D; with a batch a copy, D, and with skip connections D for each layer before; with value residuals I = heads ·
+    dim_head for each of both axes). Sequences go through a transformer in groups of
+    :data:`~hfbs_attention.POSITIONS_IN_CACHE` positions, or one by one where they are longer. So only per position of a
+    group there is what the code holds at the widest moment of a block: its input twice, then in attention the input
+    normalised, the queries, keys and values, the first two with positions, and the result twice (3 D + 7 I), or in the
+    feed-forward block twice the hidden features (2 D + 2 · ff_mult · D). Half precision, PoPE and attention that is
+    spelled out have wider moments, the latter two with the whole matrix of weights.
 
     In the inverse Fourier transform there are the tokens (D), and per stem the masks by band (Q) and by bin (X), the
     masked spectrum (X), its frames before and after the window (2 X), and the audio twice.
@@ -64,7 +68,7 @@ def inference_memory(
     audio = batch_size * model.audio_channels * _FLOAT32
 
     weights = sum(parameter.numel() for parameter in model.parameters()) * bytes_per_element
-    trunk = features * _FLOAT32 + tokens * max(_numbers_per_token(model, frames, batch_size, bytes_per_element))
+    trunk = features * _FLOAT32 + bytes_per_element * max(_numbers(model, frames, batch_size, bytes_per_element))
     by_band, by_bin = stems * features * bytes_per_element, stems * spectrum
     averaging = stems * features * _FLOAT32 + 2 * by_bin
     inverting = 4 * by_bin + 2 * stems * audio * (samples + settings.n_fft)
@@ -72,33 +76,38 @@ def inference_memory(
     return weights + audio * samples + spectrum + max(trunk, output)
 
 
-def _numbers_per_token(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_element: int) -> Iterator[int]:
-    """What each block of the last layer holds at its widest moment."""
+def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_element: int) -> Iterator[int]:
+    """What is held at the widest moment of each transformer of the last layer, and of the normalisation after it."""
     dim, heads, linear = _keyword(model, "dim"), _keyword(model, "heads"), _keyword(model, "linear_transformer_depth")
     inner, hidden = heads * _keyword(model, "dim_head"), int(dim * cast("float", model.keywords["ff_mult"]))
-    earlier = len(model.layers) - 1
-    first_values = 6 * inner if model.value_mix and earlier else 0
+    earlier, bands = len(model.layers) - 1, model.layout.num_bands
+    tokens = batch_size * frames * bands
+    first_values = 2 * inner if model.value_mix and earlier else 0
     half = bytes_per_element < _FLOAT32
     kept = dim * (1 + (earlier if model.skip_connection else 0)) + first_values
     if linear:
-        yield kept + (9 if batch_size > 1 else 7) * inner
+        yield tokens * (kept + (dim if batch_size > 1 else 0)) + frames * bands * (dim + 7 * inner)
         kept += dim
+    if isinstance(model.final_norm, RMSNorm):  # divides and scales in float32
+        yield tokens * (kept + 2 * dim * (2 if half else 1))
     if batch_size > 1:
         kept += dim
-    for axis, length in enumerate((frames, model.layout.num_bands)):
-        stacked = _keyword(model, ("time_transformer_depth", "freq_transformer_depth")[axis]) > 1
-        held = kept + dim * (axis + stacked)
+    for axis, (sequences, length) in enumerate(((batch_size * bands, frames), (batch_size * frames, bands))):
+        at_once = min(sequences, max(1, POSITIONS_IN_CACHE // length))
+        grouped = at_once < sequences
+        blocks = _keyword(model, ("time_transformer_depth", "freq_transformer_depth")[axis])
+        own_input = (axis == 0 and batch_size == 1 and grouped) + (blocks > 1)
         weights = heads * length
-        yield held + 2 * dim + 7 * inner + (inner if first_values else 0)
-        yield held + dim + 2 * hidden
+        moments = [2 * dim + 7 * inner + (inner if first_values else 0), dim + 2 * hidden]
         if half:  # positions are given in float32
-            yield held + dim + 10 * inner
+            moments.append(dim + 9 * inner)
         if model.keywords["use_pope"]:
             multiplied = 26 * inner + 2 * weights if half else 11 * inner + weights
             averaged = 21 * inner + 9 * weights // 2 if half else 9 * inner + 9 * weights // 4
-            yield held + dim + max(multiplied, averaged)
+            moments.append(dim + max(multiplied, averaged))
         elif not model.keywords["flash_attn"]:
-            yield held + dim + max(7 * inner + weights, 5 * inner + 2 * weights)
+            moments.append(dim + max(7 * inner + weights, 5 * inner + 2 * weights))
+        yield tokens * (kept + dim * (axis + grouped)) + at_once * length * (dim * own_input + max(moments))
 
 
 def _keyword(model: BandSplitRotator, name: str) -> int:
