@@ -44,7 +44,7 @@ def rotate_pairs(
 def as_complex(pairs: Float[Tensor, "*batch two"]) -> Complex[Tensor, "*batch"]:
     """Pairs as complex numbers, without a copy where they lie in memory as those do."""
     in_place = pairs.stride(-1) == 1 and all(step % 2 == 0 for step in (*pairs.stride()[:-1], pairs.storage_offset()))
-    return torch.view_as_complex(pairs if in_place else pairs.contiguous())
+    return torch.view_as_complex(pairs if in_place else pairs.clone(memory_format=torch.contiguous_format))
 
 
 def with_rotary(
