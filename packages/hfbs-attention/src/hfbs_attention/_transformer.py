@@ -152,12 +152,14 @@ class Transformer(nn.Module):
             raise ValueError(
                 "linear attention takes and gives no values; leave value_residual and return_values at their defaults"
             )
-        at_once = self._sequences_at_once(x)
-        if at_once >= len(x):
-            return self._run(x, value_residual, return_values)
+        groups = self._groups(x)
+        if groups == 1:
+            return self._run(x.contiguous(), value_residual, return_values)
         output, values = torch.empty_like(x), list[Tensor]()
-        residuals = repeat(None) if value_residual is None else value_residual.split(at_once)
-        for group, residual, group_output in zip(x.split(at_once), residuals, output.split(at_once), strict=False):
+        residuals = repeat(None) if value_residual is None else value_residual.tensor_split(groups)
+        for group, residual, group_output in zip(
+            x.tensor_split(groups), residuals, output.tensor_split(groups), strict=False
+        ):
             result = self._run(group.contiguous(), residual, return_values)
             if isinstance(result, tuple):
                 result, group_values = result
@@ -165,14 +167,17 @@ class Transformer(nn.Module):
             group_output.copy_(result)
         return (output, torch.cat(values)) if values else output
 
-    def _sequences_at_once(self, x: Tensor) -> int:
-        """How many sequences to take through all layers before the next ones.
+    def _groups(self, x: Tensor) -> int:
+        """Into how many groups of sequences to part the batch, each taken through all layers before the next.
 
-        On a processor, as many as its cache holds: between two products the numbers are read and written several times,
-        and main memory is slow. Nothing may be kept for a backward pass then, else it would be kept in pieces.
+        On a processor, groups are what its cache holds: between two products the numbers are read and written several
+        times, and main memory is slow. Where something is kept for a backward pass, all are kept anyway.
         """
-        whole = x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling()
-        return max(len(x), 1) if whole else max(1, POSITIONS_IN_CACHE // max(1, x.shape[1]))
+        if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return 1
+        # Two at least: of one alone, compilers make another kernel.
+        at_once = max(2, POSITIONS_IN_CACHE // max(1, x.shape[1]))
+        return max(1, len(x) // at_once)
 
     def _run(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> Tensor | tuple[Tensor, Tensor]:
         first_values = None

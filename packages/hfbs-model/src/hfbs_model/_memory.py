@@ -22,11 +22,11 @@ def inference_memory(
     = ``dim`` numbers the layer's input, what attention along time made of it, and what attention along the bands makes
     (3 D; with a batch a copy, D, and with skip connections D for each layer before; with value residuals I = heads ·
     dim_head for each of both axes). Sequences go through a transformer in groups of
-    :data:`~hfbs_attention.POSITIONS_IN_CACHE` positions, or one by one where they are longer. So only per position of a
-    group there is what the code holds at the widest moment of a block: its input twice, then in attention the input
-    normalised, the queries, keys and values, the first two with positions, and the result twice (3 D + 7 I), or in the
-    feed-forward block twice the hidden features (2 D + 2 · ff_mult · D). Half precision, PoPE and attention that is
-    spelled out have wider moments, the latter two with the whole matrix of weights.
+    :data:`~hfbs_attention.POSITIONS_IN_CACHE` positions, or by twos and threes where they are longer. So only per
+    position of a group there is what the code holds at the widest moment of a block: its input twice, then in attention
+    the input normalised, the queries, keys and values, the first two with positions, and the result twice (3 D + 7 I),
+    or in the feed-forward block twice the hidden features (2 D + 2 · ff_mult · D). Half precision, PoPE and attention
+    that is spelled out have wider moments, the latter two with the whole matrix of weights.
 
     In the inverse Fourier transform there are the tokens (D), and per stem the masks by band (Q) and by bin (X), the
     masked spectrum (X), its frames before and after the window (2 X), and the audio twice.
@@ -86,17 +86,18 @@ def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_el
     half = bytes_per_element < _FLOAT32
     kept = dim * (1 + (earlier if model.skip_connection else 0)) + first_values
     if linear:
-        yield tokens * (kept + (dim if batch_size > 1 else 0)) + frames * bands * (dim + 7 * inner)
+        at_once, grouped = _at_once(batch_size, frames * bands)
+        # A batch's queries, keys and values are copied to be turned on their sides.
+        yield tokens * (kept + dim * grouped) + at_once * frames * bands * (dim + (9 if at_once > 1 else 7) * inner)
         kept += dim
     if isinstance(model.final_norm, RMSNorm):  # divides and scales in float32
         yield tokens * (kept + 2 * dim * (2 if half else 1))
     if batch_size > 1:
         kept += dim
     for axis, (sequences, length) in enumerate(((batch_size * bands, frames), (batch_size * frames, bands))):
-        at_once = min(sequences, max(1, POSITIONS_IN_CACHE // length))
-        grouped = at_once < sequences
+        at_once, grouped = _at_once(sequences, length)
         blocks = _keyword(model, ("time_transformer_depth", "freq_transformer_depth")[axis])
-        own_input = (axis == 0 and batch_size == 1 and grouped) + (blocks > 1)
+        own_input = (axis == 0 and batch_size == 1) + (blocks > 1)
         weights = heads * length
         moments = [2 * dim + 7 * inner + (inner if first_values else 0), dim + 2 * hidden]
         if half:  # positions are given in float32
@@ -108,6 +109,12 @@ def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_el
         elif not model.keywords["flash_attn"]:
             moments.append(dim + max(7 * inner + weights, 5 * inner + 2 * weights))
         yield tokens * (kept + dim * (axis + grouped)) + at_once * length * (dim * own_input + max(moments))
+
+
+def _at_once(sequences: int, length: int) -> tuple[int, bool]:
+    """The most sequences in a group, and whether there are several groups."""
+    groups = max(1, sequences // max(2, POSITIONS_IN_CACHE // length))
+    return -(-sequences // groups), groups > 1
 
 
 def _keyword(model: BandSplitRotator, name: str) -> int:
