@@ -11,8 +11,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 import hfbs_attention
-from hfbs_attention import ValueMix
-from hfbs_attention._norm import l2_normalize
+from hfbs_attention import ValueMix, l2_normalize
 from hfbs_attention._types import PoPE
 
 

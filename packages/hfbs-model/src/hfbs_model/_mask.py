@@ -1,11 +1,15 @@
 """From one token per band to the mask of its bins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from ._side_by_side import each_by_its_own, pays, runs_of_like_width, side_by_side
 
 
 def MLP(
@@ -61,4 +65,33 @@ class MaskEstimator(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch frame band dim"]) -> Float[Tensor, "batch frame features"]:
         """Masks of all bands one after the other, in the order of the features that :class:`BandSplit` takes."""
+        if pays(x, self.to_freqs.modules()):
+            return self._together(x)
         return torch.cat([to_mask(token) for to_mask, token in zip(self.to_freqs, x.unbind(-2), strict=True)], dim=-1)
+
+    def _together(self, x: Float[Tensor, "batch frame band dim"]) -> Float[Tensor, "batch frame features"]:
+        """The same with all bands' hidden layers together, and the outputs of bands of like width."""
+        networks = [tuple(cast("nn.Sequential", cast("nn.Sequential", band)[0])) for band in self.to_freqs]
+        *hidden, last = zip(*networks, strict=True)
+        for layer in hidden:
+            x = _layer_of_all(x, layer) if isinstance(layer[0], nn.Linear) else layer[0](x)
+        runs = runs_of_like_width(self.dim_inputs)
+        return torch.cat([mask for run in runs for mask in _masks_of_run(x[..., run, :], last[run])], dim=-1)
+
+
+def _layer_of_all(
+    x: Float[Tensor, "batch frame band dim_in"], layer: Sequence[nn.Linear]
+) -> Float[Tensor, "batch frame band dim_out"]:
+    weights = torch.stack([linear.weight.T for linear in layer])
+    return each_by_its_own(x, weights, torch.stack([linear.bias for linear in layer]))
+
+
+def _masks_of_run(
+    x: Float[Tensor, "batch frame band dim"], layer: Sequence[nn.Linear]
+) -> Iterator[Float[Tensor, "batch frame width"]]:
+    """Gated masks of bands of like width; each band has as many values as gates."""
+    weights = side_by_side([linear.weight.T.unflatten(-1, (2, -1)) for linear in layer], dim=0)
+    biases = side_by_side([linear.bias.unflatten(-1, (2, -1)) for linear in layer], dim=0)
+    masks = F.glu(each_by_its_own(x, weights.flatten(start_dim=-2), biases.flatten(start_dim=-2)))
+    for mask, linear in zip(masks.unbind(-2), layer, strict=True):
+        yield mask[..., : linear.out_features // 2]

@@ -338,6 +338,26 @@ class BandSplitRotator(nn.Module):
             return lossComputation(stems, truth, stem_ids, self.loss_settings, return_loss_breakdown=True)
         return lossComputation(stems, truth, stem_ids, self.loss_settings)
 
+    def compile_blocks(self, *, mode: str | None = None) -> None:
+        """Compile the blocks from now on, each when it is first needed, for any length of audio.
+
+        Blocks are the layers of the trunk, which share their code, so that the depth does not count; and the front end
+        and the mask estimators, but not on a processor, where it would take longer and gain nothing. Call it where the
+        model is to run.
+
+        Args:
+            mode: As :func:`torch.compile` has it; on CUDA, ``"reduce-overhead"`` records CUDA graphs, one for each
+                shape that comes, so give it chunks of one length.
+
+        Raises:
+            torch._dynamo.exc.Unsupported: When run: a part of a research variant is not a single graph.
+        """
+        transformers = (transformer for layer in self.layers for transformer in cast("AxialLayer", layer))
+        in_trunk = (block for transformer in transformers for block in cast("nn.ModuleList", transformer.layers))
+        around_trunk = (self.band_split, *self.mask_estimators)
+        for block in (*in_trunk, *(() if self.band_gather.indices.is_cpu else around_trunk)):
+            block.compile(fullgraph=True, dynamic=True, mode=mode)
+
     def _tokens(self, features: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
         x = self.parts.expand(self._recomputed(self.band_split, features))
         outputs: list[Tensor] = []
