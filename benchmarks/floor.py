@@ -20,6 +20,10 @@ class Product:
     inner: int
     columns: int
 
+    @property
+    def multiply_adds(self) -> int:
+        return self.count * self.rows * self.inner * self.columns
+
 
 @dataclass(frozen=True)
 class Attention:
@@ -30,16 +34,20 @@ class Attention:
     length: int
     features: int
 
+    @property
+    def multiply_adds(self) -> int:
+        return 2 * self.batch * self.heads * self.length**2 * self.features
 
-def operations(model: BandSplitRotator, frames: int) -> Iterator[Product | Attention]:
-    """What one forward pass of one chunk multiplies; bands of equal width go together."""
+
+def operations(model: BandSplitRotator, frames: int, chunks: int) -> Iterator[Product | Attention]:
+    """What one forward pass of a batch of chunks multiplies; bands of equal width go together."""
     bands, heads = model.layout.num_bands, model.mask_estimators
     dim = model.band_split.to_features[0][1].out_features
     widths = Counter(model.band_gather.widths)
     for width, count in widths.items():
-        yield Product(count, frames, width, dim)
+        yield Product(count, chunks * frames, width, dim)
     for transformer, batch, length in (
-        (transformer, *sizes)
+        (transformer, chunks * sizes[0], sizes[1])
         for layer in model.layers
         for transformer, sizes in zip(layer, [(bands, frames), (frames, bands)], strict=True)
     ):
@@ -58,19 +66,23 @@ def operations(model: BandSplitRotator, frames: int) -> Iterator[Product | Atten
     for head in heads:
         hidden = [module for module in head.to_freqs[0][0] if isinstance(module, nn.Linear)][:-1]
         for linear in hidden:
-            yield Product(bands, frames, linear.in_features, linear.out_features)
+            yield Product(bands, chunks * frames, linear.in_features, linear.out_features)
         for width, count in widths.items():
-            yield Product(count, frames, hidden[-1].out_features if hidden else dim, 2 * width)
+            yield Product(count, chunks * frames, hidden[-1].out_features if hidden else dim, 2 * width)
 
 
-def floor(model: BandSplitRotator, frames: int, dtype: torch.dtype) -> Callable[[], None]:
+def multiply_adds(model: BandSplitRotator, frames: int, chunks: int) -> int:
+    return sum(operation.multiply_adds for operation in operations(model, frames, chunks))
+
+
+def floor(model: BandSplitRotator, frames: int, chunks: int, dtype: torch.dtype, device: str) -> Callable[[], None]:
     """A function that does these operations once."""
 
     def operand(*shape: int) -> Tensor:
-        return torch.randn(*shape, dtype=dtype)
+        return torch.randn(*shape, dtype=dtype, device=device)
 
     calls: list[Callable[[], Tensor]] = []
-    for operation in operations(model, frames):
+    for operation in operations(model, frames, chunks):
         if isinstance(operation, Product):
             left = operand(operation.count, operation.rows, operation.inner)
             right = operand(operation.count, operation.inner, operation.columns)
@@ -83,6 +95,7 @@ def floor(model: BandSplitRotator, frames: int, dtype: torch.dtype) -> Callable[
             q, k, v = operand(*shape), operand(*shape), operand(*shape)
             calls.append(lambda q=q, k=k, v=v: F.scaled_dot_product_attention(q, k, v))
 
+    @torch.inference_mode()
     def run() -> None:
         for call in calls:
             call()

@@ -1,0 +1,185 @@
+"""What was measured, for the terminal, as JSON, as Markdown and as a chart."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from configurations import Setting
+from contestants import FLOOR, LUCIDRAINS, OURS
+from measuring import Row
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTES = (
+    "× floor: time over that of the model's matrix products and attention alone, as single calls on operands that lie "
+    "ready in the precision of the table; for a training step, over three such passes. Median of the alternating "
+    "rounds, least and most.",
+    "difference: ‖y − ref‖ / ‖ref‖ with the same weights, ref being hfbs in float32, eager. '–': not compared. "
+    "lucidrains' BS model of several layers has value residuals always, weights that ours does not have; a training "
+    "step has no such output.",
+    "memory: the most that a process of its own took (on CUDA, its tensors), over that of BS-RoFormer. Compilation "
+    "within that process counts.",
+    "import, to first output (import, building, first run) and compilation (first run less second) are medians over "
+    "fresh processes without a cache of compiled code; in training, a run is a step.",
+    "bfloat16: for inference hfbs is cast once, and the peers are under autocast; in training all are under autocast, "
+    "with weights in float32. pymss-core has no backward pass.",
+)
+HEADINGS = (
+    "",
+    "× floor",
+    "least",
+    "most",
+    "× hfbs",
+    "seconds",
+    "difference",
+    "memory",
+    "peak MB",
+    "import s",
+    "first output s",
+    "compilation s",
+)
+COLOURS = {True: "#1f6f8b", False: "#b8bfc6"}  # ours, theirs
+
+
+@dataclass(frozen=True)
+class Table:
+    setting: Setting
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run: where, when, of which state, by which command, and what it gave."""
+
+    machine: str
+    date: str
+    commit: str
+    command: str
+    tables: tuple[Table, ...] = ()
+
+    def with_table(self, table: Table) -> "Report":
+        return replace(self, tables=(*self.tables, table))
+
+
+def report(command: str, device: str, threads: int) -> Report:
+    """An empty one of this machine and moment."""
+    accelerator = f"{torch.cuda.get_device_name()}, " if device == "cuda" else ""
+    return Report(
+        machine=f"{accelerator}{processor()}, {os.cpu_count()} cores, {threads} threads, PyTorch {torch.__version__}",
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        commit=commit(),
+        command=command,
+    )
+
+
+def processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """The short hash, and whether tracked files differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+    changes = " + changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!uv.lock") else ""
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + changes
+
+
+def cells(table: Table) -> Iterator[tuple[str, ...]]:
+    """The rows as text, beneath their headings."""
+    utilised = any(row.utilisation is not None for row in table.rows)
+    yield (*HEADINGS, *(["utilisation"] if utilised else []))
+    peaks = {row.name: row.start.peak for row in table.rows if row.start}
+    for row in table.rows:
+        start = row.start
+        memory = [f"{start.peak / peaks[LUCIDRAINS]:.2f}", f"{start.peak / 1e6:.0f}"] if start else ["–", "–"]
+        seconds = [start.imports, start.first_output, start.compilation] if start else []
+        yield (
+            row.name,
+            *(f"{ratio:.2f}" for ratio in row.of_floor),
+            f"{row.of_ours:.2f}",
+            f"{row.seconds:.3g}",
+            "–" if row.difference is None else f"{row.difference:.1e}",
+            *memory,
+            *([f"{value:.2f}" for value in seconds] or ["–"] * 3),
+            *([f"{row.utilisation:.1%}"] if row.utilisation is not None else []),
+        )
+
+
+def text(table: Table) -> str:
+    lines = list(cells(table))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    spaced = ("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
+    return "\n".join([str(table.setting), *spaced])
+
+
+def markdown(result: Report) -> str:
+    parts = [
+        "# Results",
+        "Written by the command below; the figures of one run, on one machine.",
+        "\n".join(
+            [
+                f"- Machine: {result.machine}",
+                f"- Date: {result.date}",
+                f"- Commit: {result.commit}",
+                f"- Command: `{result.command}`",
+            ]
+        ),
+        "\n".join(f"- {note}" for note in NOTES),
+    ]
+    for table in result.tables:
+        heading, *rows = ("| " + " | ".join(line) + " |" for line in cells(table))
+        rule = "| --- |" + " ---: |" * (len(next(cells(table))) - 1)
+        parts += [f"## {table.setting}", "\n".join([heading, rule, *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_json(result: Report, path: Path) -> None:
+    path.write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_markdown(result: Report, path: Path) -> None:
+    path.write_text(markdown(result), encoding="utf-8")
+
+
+def write_chart(result: Report, path: Path) -> None:
+    """Times as multiples of the floor, a panel for each table, two side by side."""
+    from matplotlib.figure import Figure
+
+    lines = (len(result.tables) + 1) // 2
+    most = max(len(table.rows) for table in result.tables)
+    figure = Figure(figsize=(12, 1.1 + lines * (0.9 + 0.38 * most)), layout="constrained")
+    panels = list(figure.subplots(lines, 2, squeeze=False).flat)
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, table in zip(panels, result.tables, strict=False):
+        panel.set_axis_on()
+        rows = [row for row in table.rows if row.name != FLOOR][::-1]
+        medians = [row.of_floor[0] for row in rows]
+        spread = [
+            [row.of_floor[0] - row.of_floor[1] for row in rows],
+            [row.of_floor[2] - row.of_floor[0] for row in rows],
+        ]
+        names, colours = [row.name for row in rows], [COLOURS[row.name.startswith(OURS)] for row in rows]
+        panel.barh(names, medians, color=colours, xerr=spread, ecolor="#444444", capsize=3)
+        for place, row in enumerate(rows):
+            panel.annotate(
+                f"{row.of_floor[0]:.2f}", (row.of_floor[2], place), (6, 0), textcoords="offset points", va="center"
+            )
+        panel.axvline(1, color="#c0392b", linewidth=1.2)
+        panel.set_xlim(0, 1.12 * max(1, *(row.of_floor[2] for row in rows)))
+        panel.set_title(str(table.setting), fontsize=10, loc="left")
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("Time as a multiple of the floor (red line); least and most of the rounds", fontsize=12)
+    figure.supxlabel(f"{result.machine}; {result.commit}; {result.date}", fontsize=8)
+    figure.savefig(path, dpi=130)
