@@ -59,9 +59,10 @@ CLASSES: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("pymss_core.modules.bs_roformer.mel_band_roformer", "MelBandRoformer"),
     ),
 }
-# One hidden layer in each mask estimator, as each class counts it; no dropout; the branches that ours lacks, off.
+# One hidden layer in each mask estimator, as each class counts it; no dropout; the branches that ours lacks, off. Ours
+# recomputes in training what is cheap; what lucidrains' recomputes there is everything, products as well.
 KEYWORDS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    OURS: ({}, {}),
+    OURS: ({"use_torch_checkpoint": True}, {"use_torch_checkpoint": True}),
     LUCIDRAINS: (
         {"num_residual_streams": 1},
         {

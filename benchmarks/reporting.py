@@ -27,7 +27,8 @@ NOTES = (
     "import, to first output (import, building, first run) and compilation (first run less second) are medians over "
     "fresh processes without a cache of compiled code; in training, a run is a step.",
     "bfloat16: for inference hfbs is cast once, and the peers are under autocast; in training all are under autocast, "
-    "with weights in float32. pymss-core has no backward pass.",
+    "with weights in float32. pymss-core has no backward pass. hfbs trains with use_torch_checkpoint=True, "
+    "which keeps products and attention; that of BS-RoFormer keeps neither and is off.",
 )
 HEADINGS = (
     "",

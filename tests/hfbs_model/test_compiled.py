@@ -90,9 +90,10 @@ def test_front_end_and_mask_estimators_are_one_graph_each(
 
 @pytest.mark.compiled
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # the compiler itself looks at it
-def test_compiled_blocks_learn(tiny: Tiny) -> None:
+@pytest.mark.parametrize("use_torch_checkpoint", [False, True])
+def test_compiled_blocks_learn(tiny: Tiny, use_torch_checkpoint: bool) -> None:
     torch.manual_seed(0)
-    model = tiny(depth=2)
+    model = tiny(depth=2, use_torch_checkpoint=use_torch_checkpoint).train()
     compiled = compiled_copy(model)
     audio, target = torch.randn(2, 2, 640).unbind()
     for separator in (model, compiled):

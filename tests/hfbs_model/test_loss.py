@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch.autograd import gradcheck
+from torch.autograd.graph import saved_tensors_hooks
 
 from hfbs_model import ParametersComputeLoss, lossComputation
 
@@ -83,6 +85,25 @@ def test_the_published_settings_take_any_length(length: int) -> None:
     assert loss.isfinite()
     assert estimate.grad is not None
     assert estimate.grad.isfinite().all()
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), length=st.integers(1, 40), normalized=st.booleans())
+def test_the_gradient_is_that_of_finite_differences(seed: int, length: int, normalized: bool) -> None:
+    torch.manual_seed(seed)
+    target = torch.randn(2, 2, 1, length, dtype=torch.float64)
+    estimate = torch.randn_like(target).requires_grad_()
+    loss = ParametersComputeLoss((16, 32), 7, 16, normalized, 0.3)
+    assert gradcheck(lambda audio: lossComputation(audio, target, [0, 1], loss), estimate)
+
+
+def test_no_spectrum_is_kept_for_the_backward_pass() -> None:
+    target = torch.randn(2, 2, 2, 44100)
+    estimate = torch.randn_like(target).requires_grad_()
+    kept: list[int] = []
+    with saved_tensors_hooks(lambda tensor: kept.append(tensor.nbytes) or tensor, lambda tensor: tensor):
+        lossComputation(estimate, target, [0, 1], ParametersComputeLoss())
+    assert sum(kept) < 3 * estimate.nbytes
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 100])

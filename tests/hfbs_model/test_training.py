@@ -85,7 +85,7 @@ def test_checkpointing_changes_neither_loss_nor_gradients_and_keeps_fewer_bytes(
         loss.backward()
         results.append([loss.detach(), *(parameter.grad for parameter in model.parameters())])
     torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-7)
-    assert kept[1] < 0.7 * kept[0]
+    assert kept[1] < 0.8 * kept[0]
 
 
 def test_in_evaluation_nothing_is_dropped_and_nothing_recomputed(tiny: Any) -> None:

@@ -11,6 +11,7 @@ from ._feedforward import FeedForward as FeedForward
 from ._linear_attention import LinearAttention as LinearAttention
 from ._norm import RMSNorm as RMSNorm
 from ._norm import l2_normalize as l2_normalize
+from ._recompute import recomputed as recomputed
 from ._transformer import POSITIONS_IN_CACHE as POSITIONS_IN_CACHE
 from ._transformer import Transformer as Transformer
 from ._types import FlashAttentionConfig as FlashAttentionConfig

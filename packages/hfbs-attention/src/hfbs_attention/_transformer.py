@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
 from ._attention import Attention
 from ._feedforward import FeedForward
 from ._linear_attention import LinearAttention
 from ._norm import RMSNorm
+from ._recompute import recomputed
 from ._types import ParametersAttention, PoPE, ValueMix
 
 POSITIONS_IN_CACHE = 1024
@@ -23,7 +23,16 @@ POSITIONS_IN_CACHE = 1024
 class _Layer(nn.ModuleList):
     """An attention and a feed-forward block with their residual sums; a list, for the keys ``0.…`` and ``1.…``."""
 
+    def __init__(self, attention: nn.Module, feed_forward: nn.Module, use_torch_checkpoint: bool) -> None:
+        super().__init__([attention, feed_forward])
+        self.use_torch_checkpoint = use_torch_checkpoint
+
     def forward(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> tuple[Tensor, Tensor | None]:
+        if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
+            return recomputed(self._run, x, value_residual, return_values)
+        return self._run(x, value_residual, return_values)
+
+    def _run(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> tuple[Tensor, Tensor | None]:
         attention, feed_forward = cast("tuple[Attention | LinearAttention, FeedForward]", tuple(self))
         values = None
         if isinstance(attention, LinearAttention):
@@ -58,7 +67,8 @@ class Transformer(nn.Module):
         scale: Factor of the query-key products; None means 1/√dim_head, for linear attention 8.
         linear_attn: Use :class:`LinearAttention`, which takes neither positions nor value residuals nor SageAttention.
         value_mix: See :class:`Attention`; the same in every layer.
-        use_torch_checkpoint: In training, keep only each layer's input and compute the rest again in the backward pass.
+        use_torch_checkpoint: In training, keep only the results of products and attention, and compute the rest again
+            in the backward pass.
 
     Raises:
         ValueError: A depth below one, or keywords that linear attention cannot honour.
@@ -113,9 +123,10 @@ class Transformer(nn.Module):
                 )
             return Attention(**parameters, value_mix=value_mix)
 
-        self.use_torch_checkpoint = use_torch_checkpoint
         self.linear_attn = linear_attn
-        self.layers = nn.ModuleList(_Layer([attention(), FeedForward(dim, ff_mult, ff_dropout)]) for _ in range(depth))
+        self.layers = nn.ModuleList(
+            _Layer(attention(), FeedForward(dim, ff_mult, ff_dropout), use_torch_checkpoint) for _ in range(depth)
+        )
         self.norm = RMSNorm(dim) if norm_output else nn.Identity()
 
     @overload
@@ -152,41 +163,37 @@ class Transformer(nn.Module):
             raise ValueError(
                 "linear attention takes and gives no values; leave value_residual and return_values at their defaults"
             )
-        groups = self._groups(x)
-        if groups == 1:
-            return self._run(x.contiguous(), value_residual, return_values)
-        output, values = torch.empty_like(x), list[Tensor]()
-        residuals = repeat(None) if value_residual is None else value_residual.tensor_split(groups)
-        for group, residual, group_output in zip(
-            x.tensor_split(groups), residuals, output.tensor_split(groups), strict=False
-        ):
-            result = self._run(group.contiguous(), residual, return_values)
-            if isinstance(result, tuple):
-                result, group_values = result
-                values.append(group_values.contiguous())  # a view would keep queries and keys
-            group_output.copy_(result)
-        return (output, torch.cat(values)) if values else output
+        sizes = self._group_sizes(x)
+        if len(sizes) == 1:
+            output, values = self._run(x.contiguous(), value_residual, return_values)
+            return output if values is None else (output, values)
+        residuals = repeat(None) if value_residual is None else value_residual.split(sizes)
+        results = [
+            self._run(group.contiguous(), residual, return_values)
+            for group, residual in zip(x.split(sizes), residuals, strict=False)
+        ]
+        outputs, values = zip(*results, strict=True)
+        return (torch.cat(outputs), torch.cat(values)) if return_values else torch.cat(outputs)
 
-    def _groups(self, x: Tensor) -> int:
-        """Into how many groups of sequences to part the batch, each taken through all layers before the next.
+    def _group_sizes(self, x: Tensor) -> list[int]:
+        """How many sequences to take through all layers at once, before the next so many.
 
-        On a processor, groups are what its cache holds: between two products the numbers are read and written several
-        times, and main memory is slow. Where something is kept for a backward pass, all are kept anyway.
+        On a processor, as many as its cache holds: between two products the numbers are read and written several
+        times, and main memory is slow.
         """
-        if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return 1
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return [len(x)]
+        # Each group adds to the weights' gradients: fewer of them then.
+        positions = POSITIONS_IN_CACHE * (4 if torch.is_grad_enabled() else 1)
         # Two at least: of one alone, compilers make another kernel.
-        at_once = max(2, POSITIONS_IN_CACHE // max(1, x.shape[1]))
-        return max(1, len(x) // at_once)
+        at_once = max(2, positions // max(1, x.shape[1]))
+        groups = max(1, len(x) // at_once)
+        return [(len(x) + index) // groups for index in range(groups)]
 
-    def _run(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> Tensor | tuple[Tensor, Tensor]:
+    def _run(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> tuple[Tensor, Tensor | None]:
         first_values = None
         for layer in self.layers:
             wanted = return_values and first_values is None
-            if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
-                x, values = checkpoint(layer, x, value_residual, wanted, use_reentrant=False)
-            else:
-                x, values = layer(x, value_residual, wanted)
+            x, values = layer(x, value_residual, wanted)
             first_values = values if wanted else first_values
-        x = self.norm(x)
-        return x if first_values is None else (x, first_values)
+        return self.norm(x), first_values

@@ -7,9 +7,8 @@ from einops.layers.torch import Rearrange
 from jaxtyping import Float
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
-from hfbs_attention import FeedForward, ParametersAttention, RMSNorm, ValueMix
+from hfbs_attention import FeedForward, ParametersAttention, RMSNorm, ValueMix, recomputed
 from hfbs_attention._types import PoPE
 
 from ._attention import Attention
@@ -70,10 +69,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, recompute: bool) -> Tensor:
         for part in (self.ff1, self.attn, self.conv, self.ff2):
             # Computed again, the convolution would take the same batch into its running means twice.
-            if recompute and part is not self.conv:
-                x = x + cast("Tensor", checkpoint(part, x, use_reentrant=False))
-            else:
-                x = x + cast("Tensor", part(x))
+            again = recompute and part is not self.conv
+            x = x + (recomputed(part, x) if again else cast("Tensor", part(x)))
         return self.out_norm(x)
 
 

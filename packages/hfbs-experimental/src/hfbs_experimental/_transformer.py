@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
-from hfbs_attention import FeedForward, RMSNorm, ValueMix
+from hfbs_attention import FeedForward, RMSNorm, ValueMix, recomputed
 from hfbs_attention._types import PoPE
 
 from ._attention import Attention, LinearAttention
@@ -18,11 +17,17 @@ from ._connections import Generation, resolve_connections
 class _Layer(nn.ModuleList):
     """An attention and a feed-forward block, each in its connections; a list, for the keys ``0.…`` and ``1.…``."""
 
-    def __init__(self, attention: nn.Module, feed_forward: nn.Module, sums: bool) -> None:
+    def __init__(self, attention: nn.Module, feed_forward: nn.Module, sums: bool, use_torch_checkpoint: bool) -> None:
         super().__init__([attention, feed_forward])
         self.sums = sums
+        self.use_torch_checkpoint = use_torch_checkpoint
 
     def forward(self, x: Tensor, value_residual: Tensor | None) -> tuple[Tensor, Tensor]:
+        if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
+            return recomputed(self._run, x, value_residual)
+        return self._run(x, value_residual)
+
+    def _run(self, x: Tensor, value_residual: Tensor | None) -> tuple[Tensor, Tensor]:
         attention, feed_forward = self
         update, values = cast("tuple[Tensor, Tensor]", attention(x, value_residual, return_values=True))
         x = update + x if self.sums else update
@@ -153,10 +158,10 @@ class Transformer(nn.Module):
 
         sums = connections is None if residual_sums is None else residual_sums
         self.num_residual_streams = num_residual_streams
-        self.use_torch_checkpoint = use_torch_checkpoint
         self.gives_values = not linear_attn or lucidrains_mel_values
         self.layers = nn.ModuleList(
-            _Layer(connected(attention()), connected(FeedForward(dim, ff_mult, ff_dropout)), sums) for _ in range(depth)
+            _Layer(connected(attention()), connected(FeedForward(dim, ff_mult, ff_dropout)), sums, use_torch_checkpoint)
+            for _ in range(depth)
         )
         self.norm = RMSNorm(dim) if norm_output else nn.Identity()
 
@@ -199,10 +204,7 @@ class Transformer(nn.Module):
             raise ValueError("linear attention gives values with lucidrains_mel_values=True only; leave them out")
         first_values = None
         for layer in self.layers:
-            if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
-                x, values = cast("tuple[Tensor, Tensor]", checkpoint(layer, x, value_residual, use_reentrant=False))
-            else:
-                x, values = cast("tuple[Tensor, Tensor]", layer(x, value_residual))
+            x, values = cast("tuple[Tensor, Tensor]", layer(x, value_residual))
             first_values = values if first_values is None else first_values
         x = self.norm(x)
         return (x, first_values) if return_values and first_values is not None else x

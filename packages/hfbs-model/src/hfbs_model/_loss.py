@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, cast, overload
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from ._stft import WindowFunction
 
@@ -93,32 +94,53 @@ def lossComputation(
             "so lengthen it, or set match_input_audio_length=True"
         )
     target = target[:, list(stem_ids), :, : recon_audio.shape[-1]].to(recon_audio.dtype)
-    waveform_loss = F.l1_loss(recon_audio, target)
-
-    estimate, truth = recon_audio.flatten(end_dim=-2), target.flatten(end_dim=-2)
-    spectral_loss = torch.stack(
-        [_spectral_error(estimate, truth, size, multi_stft) for size in multi_stft.window_sizes]
-    ).sum()
+    error = recon_audio - target
+    waveform_loss = error.abs().mean()
+    spectral_loss = cast("Tensor", _SpectralLoss.apply(error.flatten(end_dim=-2), multi_stft))
 
     total = waveform_loss + multi_stft.loss_weight * spectral_loss
     return (total, (waveform_loss, spectral_loss)) if return_loss_breakdown else total
 
 
-def _spectral_error(estimate: Tensor, truth: Tensor, window_size: int, settings: ParametersComputeLoss) -> Tensor:
-    n_fft = max(window_size, settings.n_fft)
-    silence = max(0, n_fft // 2 + 1 - estimate.shape[-1])
-    window = settings.window_fn(window_size, device=estimate.device, dtype=estimate.dtype)
+class _SpectralLoss(torch.autograd.Function):
+    """The sum over resolutions, with its gradient at once: only one signal's spectrum is in memory at a time."""
 
-    def spectrum(audio: Tensor) -> Tensor:
-        return torch.stft(
-            F.pad(audio, (0, silence)),
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, error: Float[Tensor, "signal time"], settings: ParametersComputeLoss
+    ) -> Float[Tensor, ""]:
+        differentiable = ctx.needs_input_grad[0]
+        loss, gradient = error.new_zeros(()), torch.zeros_like(error) if differentiable else None
+        for index, signal in enumerate(error):
+            for window_size in settings.window_sizes:
+                with torch.set_grad_enabled(differentiable):
+                    signal = signal.detach().requires_grad_(differentiable)
+                    share = _spectral_error(signal, window_size, settings) / len(error)
+                loss += share.detach()
+                if gradient is not None:
+                    gradient[index] += torch.autograd.grad(share, signal)[0]
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Float[Tensor, ""]) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return grad_output * gradient, None
+
+
+def _spectral_error(error: Float[Tensor, " time"], window_size: int, settings: ParametersComputeLoss) -> Tensor:
+    """Mean absolute spectrum of the error, which is the spectrum's error, since the transform is linear."""
+    n_fft = max(window_size, settings.n_fft)
+    silence = max(0, n_fft // 2 + 1 - error.shape[-1])
+    with torch.autocast(error.device.type, enabled=False):
+        spectrum = torch.stft(
+            F.pad(error, (0, silence)),
             n_fft=n_fft,
             hop_length=settings.hop_length,
             win_length=window_size,
-            window=window,
+            window=settings.window_fn(window_size, device=error.device, dtype=error.dtype),
             normalized=settings.normalized,
             return_complex=True,
         )
-
-    with torch.autocast(estimate.device.type, enabled=False):
-        return F.l1_loss(spectrum(estimate), spectrum(truth))
+        return spectrum.abs().mean()

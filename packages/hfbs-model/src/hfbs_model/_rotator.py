@@ -11,9 +11,8 @@ from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
-from hfbs_attention import ParametersTransformer, RMSNorm, ValueMix
+from hfbs_attention import ParametersTransformer, RMSNorm, ValueMix, recomputed
 from hfbs_filterbanks import BandLayout
 
 from ._audio import checked_audio, checked_stems, checked_target
@@ -86,7 +85,8 @@ class BandSplitRotator(nn.Module):
         multi_stft_window_fn: Builds the loss's windows.
         match_input_audio_length: Give as many samples as the input has; else whole hops only, as Mel-Band RoFormer does
             in MSST.
-        use_torch_checkpoint: In training, compute activations again in the backward pass instead of keeping them.
+        use_torch_checkpoint: In training, keep only the results of products and attention, and compute the rest again
+            in the backward pass.
         parts: What research variants put in the place of parts of the model; None means nothing.
 
     Attributes:
@@ -382,7 +382,7 @@ class BandSplitRotator(nn.Module):
 
     def _recomputed(self, module: nn.Module, x: Tensor) -> Tensor:
         if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
-            return cast("Tensor", checkpoint(module, x, use_reentrant=False))
+            return recomputed(module, x)
         return module(x)
 
 
