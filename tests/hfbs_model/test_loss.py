@@ -1,5 +1,7 @@
 """The loss equals a straightforward reference, for any length from one sample up."""
 
+import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.autograd import gradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -97,13 +100,26 @@ def test_the_gradient_is_that_of_finite_differences(seed: int, length: int, norm
     assert gradcheck(lambda audio: lossComputation(audio, target, [0, 1], loss), estimate)
 
 
+@dataclass(eq=False)
+class Kept:
+    tensor: Tensor
+
+
 def test_no_spectrum_is_kept_for_the_backward_pass() -> None:
     target = torch.randn(2, 2, 2, 44100)
     estimate = torch.randn_like(target).requires_grad_()
-    kept: list[int] = []
-    with saved_tensors_hooks(lambda tensor: kept.append(tensor.nbytes) or tensor, lambda tensor: tensor):
-        lossComputation(estimate, target, [0, 1], ParametersComputeLoss())
-    assert sum(kept) < 3 * estimate.nbytes
+    alive: weakref.WeakSet[Kept] = weakref.WeakSet()
+
+    def pack(tensor: Tensor) -> Kept:
+        kept = Kept(tensor)
+        alive.add(kept)
+        return kept
+
+    with saved_tensors_hooks(pack, lambda kept: kept.tensor):
+        loss = lossComputation(estimate, target, [0, 1], ParametersComputeLoss())
+    assert sum(kept.tensor.nbytes for kept in alive) < 3 * estimate.nbytes
+    loss.backward()
+    assert estimate.grad is not None
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 100])
