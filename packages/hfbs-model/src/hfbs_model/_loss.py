@@ -103,22 +103,17 @@ def lossComputation(
 
 
 class _SpectralLoss(torch.autograd.Function):
-    """The sum over resolutions, with its gradient at once: only one signal's spectrum is in memory at a time."""
+    """The sum over resolutions, with its gradient at once: no spectrum is kept, and but one is in memory at a time."""
 
     @staticmethod
     def forward(
         ctx: FunctionCtx, error: Float[Tensor, "signal time"], settings: ParametersComputeLoss
     ) -> Float[Tensor, ""]:
-        differentiable = ctx.needs_input_grad[0]
-        loss, gradient = error.new_zeros(()), torch.zeros_like(error) if differentiable else None
-        for index, signal in enumerate(error):
+        wanted = ctx.needs_input_grad[0]
+        loss, gradient = error.new_zeros(()), torch.zeros_like(error) if wanted else None
+        with torch.autocast(error.device.type, enabled=False):
             for window_size in settings.window_sizes:
-                with torch.set_grad_enabled(differentiable):
-                    signal = signal.detach().requires_grad_(differentiable)
-                    share = _spectral_error(signal, window_size, settings) / len(error)
-                loss += share.detach()
-                if gradient is not None:
-                    gradient[index] += torch.autograd.grad(share, signal)[0]
+                loss += _add_spectral_error(error, window_size, settings, gradient)
         ctx.save_for_backward(gradient)
         return loss
 
@@ -129,18 +124,45 @@ class _SpectralLoss(torch.autograd.Function):
         return grad_output * gradient, None
 
 
-def _spectral_error(error: Float[Tensor, " time"], window_size: int, settings: ParametersComputeLoss) -> Tensor:
-    """Mean absolute spectrum of the error, which is the spectrum's error, since the transform is linear."""
+def _add_spectral_error(
+    error: Float[Tensor, "signal time"],
+    window_size: int,
+    settings: ParametersComputeLoss,
+    gradient: Float[Tensor, "signal time"] | None,
+) -> Float[Tensor, ""]:
+    """Mean absolute spectrum of the error, which is the spectrum's error, since the transform is linear; its gradient
+    is added to ``gradient``."""
     n_fft = max(window_size, settings.n_fft)
+    norm = "ortho" if settings.normalized else "backward"
     silence = max(0, n_fft // 2 + 1 - error.shape[-1])
-    with torch.autocast(error.device.type, enabled=False):
-        spectrum = torch.stft(
-            F.pad(error, (0, silence)),
-            n_fft=n_fft,
-            hop_length=settings.hop_length,
-            win_length=window_size,
-            window=settings.window_fn(window_size, device=error.device, dtype=error.dtype),
-            normalized=settings.normalized,
-            return_complex=True,
-        )
-        return spectrum.abs().mean()
+    window = settings.window_fn(window_size, device=error.device, dtype=error.dtype)
+    before = (n_fft - window_size) // 2
+    window = F.pad(window, (before, n_fft - window_size - before))
+    with torch.set_grad_enabled(gradient is not None):
+        signals = error.detach().requires_grad_(gradient is not None)
+        mirrored = F.pad(F.pad(signals, (0, silence)), (n_fft // 2, n_fft // 2), mode="reflect")
+    frames = mirrored.detach().unfold(-1, n_fft, settings.hop_length)
+    total, mirrored_gradient = error.new_zeros(()), torch.zeros_like(mirrored)
+    # One memory for all signals: new memory would take as long as the transform.
+    windowed = error.new_empty(frames.shape[1:])
+    spectrum = torch.empty(*frames.shape[1:-1], n_fft // 2 + 1, device=error.device, dtype=error.dtype.to_complex())
+    for signal_frames, signal_gradient in zip(frames, mirrored_gradient, strict=True):
+        torch.fft.rfft(torch.mul(signal_frames, window, out=windowed), norm=norm, out=spectrum)
+        total += spectrum.abs().sum()
+        if gradient is not None:
+            spectrum.sgn_()
+            spectrum[:, 1 : (n_fft + 1) // 2] *= 0.5  # bins that stand for their mirror images too
+            torch.fft.irfft(spectrum, n_fft, norm="ortho" if settings.normalized else "forward", out=windowed)
+            _overlap_add(windowed.mul_(window), settings.hop_length, signal_gradient)
+    count = len(error) * spectrum.numel()
+    if gradient is not None:
+        gradient += torch.autograd.grad(mirrored, signals, mirrored_gradient / count)[0]
+    return total / count
+
+
+def _overlap_add(frames: Float[Tensor, "frame n_fft"], hop_length: int, audio: Float[Tensor, " time"]) -> None:
+    """Add frames to audio, each ``hop_length`` after the one before."""
+    for start in range(0, frames.shape[-1], hop_length):
+        hops = frames[:, start : start + hop_length]
+        places = audio[start:].unfold(0, hops.shape[-1], hop_length)[: len(hops)]
+        places += hops
