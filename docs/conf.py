@@ -58,6 +58,8 @@ nitpick_ignore = [
     # The class on which a class method is called.
     ("py:class", "C"),
     ("py:class", "H"),
+    # What a function that is given returns.
+    ("py:class", "Result"),
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._chunks.Progress"),
     ("py:class", "hfbs_model._loss.LossTerms"),

@@ -51,16 +51,28 @@ def residual_for(kind: str, batch: int, length: int) -> Tensor | None:
 def test_groups_of_sequences_give_what_all_at_once_give(
     seed: int, kind: str, batch: int, length: int, in_cache: int, across: bool
 ) -> None:
-    """With gradients all go at once, without in groups; also where sequences lie across each other in memory."""
+    """And the same gradients; also where sequences lie across each other in memory."""
     torch.manual_seed(seed)
     transformer, residual = built(kind).eval(), residual_for(kind, batch, length)
     x = torch.randn(length, batch, DIM).transpose(0, 1) if across else torch.randn(batch, length, DIM)
     keywords = {} if kind == "linear" else {"return_values": True}
-    at_once = transformer(x, residual, **keywords)
-    with pytest.MonkeyPatch.context() as patched, torch.no_grad():
+
+    def run(gradients: bool) -> tuple[Tensor, ...]:
+        start = x.detach().requires_grad_(gradients)
+        with torch.set_grad_enabled(gradients):
+            result = transformer(start, residual, **keywords)
+        outputs: tuple[Tensor, ...] = result if isinstance(result, tuple) else (result,)
+        if not gradients:
+            return outputs
+        learned = [start, *(p for p in transformer.parameters() if p.requires_grad)]
+        return (*outputs, *torch.autograd.grad(sum(y.square().sum() for y in outputs), learned))
+
+    at_once = run(True)
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr("hfbs_attention._transformer.POSITIONS_IN_CACHE", in_cache)
-        in_groups = transformer(x, residual, **keywords)
-    torch.testing.assert_close(in_groups, at_once, rtol=1e-5, atol=1e-6)
+        in_groups, without_gradients = run(True), run(False)
+    torch.testing.assert_close(in_groups, at_once, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(without_gradients, at_once[: len(without_gradients)], rtol=1e-5, atol=1e-6)
 
 
 @settings(max_examples=50)

@@ -343,14 +343,11 @@ class BandSplitRotator(nn.Module):
 
         Blocks are the layers of the trunk, which share their code, so that the depth does not count; and the front end
         and the mask estimators, but not on a processor, where it would take longer and gain nothing. Call it where the
-        model is to run.
+        model is to run. A part of a research variant that is not one graph is refused by PyTorch when it is first run.
 
         Args:
-            mode: As :func:`torch.compile` has it; on CUDA, ``"reduce-overhead"`` records CUDA graphs, one for each
+            mode: As ``torch.compile`` has it; on CUDA, ``"reduce-overhead"`` records CUDA graphs, one for each
                 shape that comes, so give it chunks of one length.
-
-        Raises:
-            torch._dynamo.exc.Unsupported: When run: a part of a research variant is not a single graph.
         """
         transformers = (transformer for layer in self.layers for transformer in cast("AxialLayer", layer))
         in_trunk = (block for transformer in transformers for block in cast("nn.ModuleList", transformer.layers))
