@@ -26,7 +26,8 @@ class Parts:
 
     Attributes:
         transformer_of: From the index of a layer to what builds its transformers, called with the keywords of
-            :class:`hfbs_attention.Transformer`; what it builds is called as a Transformer is.
+            :class:`hfbs_attention.Transformer`; what it builds is called as a Transformer is, and holds its blocks in
+            ``layers``.
         expand: From tokens, (batch, frame, band, dim), to what the first layer takes; the batch may grow.
         reduce: From what the last layer gives back to tokens.
         mask_estimator: Builds a mask estimator; called with the arguments of :class:`MaskEstimator`.
