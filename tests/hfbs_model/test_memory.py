@@ -69,6 +69,19 @@ def test_the_prediction_follows_each_option_within_ten_percent(
     assert predicted == pytest.approx(most_allocated(model, 15000, batch_size), rel=0.1)
 
 
+@pytest.mark.unchecked
+@pytest.mark.parametrize("keywords", [{}, {"heads": 8, "dim": 64}, {"use_pope": True}])
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_the_prediction_without_groups_is_within_ten_percent(
+    monkeypatch: pytest.MonkeyPatch, keywords: dict[str, Any], batch_size: int
+) -> None:
+    """As on a GPU, where all sequences are taken at once."""
+    monkeypatch.setattr("hfbs_attention._transformer.POSITIONS_IN_CACHE", 10**9)
+    model = BandSplitRotator(**MEL | keywords).eval()
+    predicted = inference_memory(model, samples=15000, batch_size=batch_size, device_type="cuda")
+    assert predicted == pytest.approx(most_allocated(model, 15000, batch_size), rel=0.1)
+
+
 def test_keywords_give_what_their_model_gives() -> None:
     assert inference_memory(MEL, samples=44100) == inference_memory(BandSplitRotator(**MEL), samples=44100)
 

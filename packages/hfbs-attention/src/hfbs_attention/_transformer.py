@@ -23,13 +23,14 @@ POSITIONS_IN_CACHE = 1024
 class _Layer(nn.ModuleList):
     """An attention and a feed-forward block with their residual sums; a list, for the keys ``0.…`` and ``1.…``."""
 
-    def __init__(self, attention: nn.Module, feed_forward: nn.Module, use_torch_checkpoint: bool) -> None:
+    def __init__(self, dim: int, attention: nn.Module, feed_forward: nn.Module, use_torch_checkpoint: bool) -> None:
         super().__init__([attention, feed_forward])
+        self.dim = dim
         self.use_torch_checkpoint = use_torch_checkpoint
 
     def forward(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> tuple[Tensor, Tensor | None]:
         if self.use_torch_checkpoint and self.training and torch.is_grad_enabled():
-            return recomputed(self._run, x, value_residual, return_values)
+            return recomputed(self._run, x, value_residual, return_values, summed=self.dim)
         return self._run(x, value_residual, return_values)
 
     def _run(self, x: Tensor, value_residual: Tensor | None, return_values: bool) -> tuple[Tensor, Tensor | None]:
@@ -125,7 +126,7 @@ class Transformer(nn.Module):
 
         self.linear_attn = linear_attn
         self.layers = nn.ModuleList(
-            _Layer(attention(), FeedForward(dim, ff_mult, ff_dropout), use_torch_checkpoint) for _ in range(depth)
+            _Layer(dim, attention(), FeedForward(dim, ff_mult, ff_dropout), use_torch_checkpoint) for _ in range(depth)
         )
         self.norm = RMSNorm(dim) if norm_output else nn.Identity()
 

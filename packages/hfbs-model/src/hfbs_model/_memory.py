@@ -12,9 +12,14 @@ _FLOAT32, _COMPLEX64 = 4, 8
 
 
 def inference_memory(
-    model: BandSplitRotator | Mapping[str, object], *, samples: int, batch_size: int = 1, bytes_per_element: int = 4
+    model: BandSplitRotator | Mapping[str, object],
+    *,
+    samples: int,
+    batch_size: int = 1,
+    bytes_per_element: int = 4,
+    device_type: str = "cpu",
 ) -> int:
-    """Predict the most memory that a model and one forward pass without gradients occupy at once, on a CPU.
+    """Predict the most memory that a model and one forward pass without gradients occupy at once.
 
     Weights, audio and spectrum (X bytes) are there all the time. On top comes the larger of two moments.
 
@@ -39,6 +44,8 @@ def inference_memory(
         batch_size: Chunks at once.
         bytes_per_element: Of weights and tokens: 4 for float32, 2 for a model in half precision. Spectra are in float32
             always.
+
+        device_type: Where it runs. Only ``"cpu"`` takes sequences in groups; elsewhere all of them are taken at once.
 
     Returns:
         Bytes.
@@ -68,7 +75,8 @@ def inference_memory(
     audio = batch_size * model.audio_channels * _FLOAT32
 
     weights = sum(parameter.numel() for parameter in model.parameters()) * bytes_per_element
-    trunk = features * _FLOAT32 + bytes_per_element * max(_numbers(model, frames, batch_size, bytes_per_element))
+    moments = _numbers(model, frames, batch_size, bytes_per_element, in_groups=device_type == "cpu")
+    trunk = features * _FLOAT32 + bytes_per_element * max(moments)
     by_band, by_bin = stems * features * bytes_per_element, stems * spectrum
     averaging = stems * features * _FLOAT32 + 2 * by_bin
     inverting = 4 * by_bin + 2 * stems * audio * (samples + settings.n_fft)
@@ -76,7 +84,9 @@ def inference_memory(
     return weights + audio * samples + spectrum + max(trunk, output)
 
 
-def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_element: int) -> Iterator[int]:
+def _numbers(
+    model: BandSplitRotator, frames: int, batch_size: int, bytes_per_element: int, *, in_groups: bool
+) -> Iterator[int]:
     """What is held at the widest moment of each transformer of the last layer, and of the normalisation after it."""
     dim, heads, linear = _keyword(model, "dim"), _keyword(model, "heads"), _keyword(model, "linear_transformer_depth")
     inner, hidden = heads * _keyword(model, "dim_head"), int(dim * cast("float", model.keywords["ff_mult"]))
@@ -86,7 +96,7 @@ def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_el
     half = bytes_per_element < _FLOAT32
     kept = dim * (1 + (earlier if model.skip_connection else 0)) + first_values
     if linear:
-        at_once, grouped = _at_once(batch_size, frames * bands)
+        at_once, grouped = _at_once(batch_size, frames * bands, in_groups)
         # A batch's queries, keys and values are copied to be turned on their sides.
         yield tokens * (kept + dim * grouped) + at_once * frames * bands * (dim + (9 if at_once > 1 else 7) * inner)
         kept += dim
@@ -95,7 +105,7 @@ def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_el
     if batch_size > 1:
         kept += dim
     for axis, (sequences, length) in enumerate(((batch_size * bands, frames), (batch_size * frames, bands))):
-        at_once, grouped = _at_once(sequences, length)
+        at_once, grouped = _at_once(sequences, length, in_groups)
         blocks = _keyword(model, ("time_transformer_depth", "freq_transformer_depth")[axis])
         own_input = (axis == 0 and batch_size == 1) + (blocks > 1)
         weights = heads * length
@@ -111,8 +121,10 @@ def _numbers(model: BandSplitRotator, frames: int, batch_size: int, bytes_per_el
         yield tokens * (kept + dim * (axis + grouped)) + at_once * length * (dim * own_input + max(moments))
 
 
-def _at_once(sequences: int, length: int) -> tuple[int, bool]:
+def _at_once(sequences: int, length: int, in_groups: bool) -> tuple[int, bool]:
     """The most sequences in a group, and whether there are several groups."""
+    if not in_groups:
+        return sequences, False
     groups = max(1, sequences // max(2, POSITIONS_IN_CACHE // length))
     return -(-sequences // groups), groups > 1
 
