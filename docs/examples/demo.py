@@ -132,7 +132,7 @@ def separate(song: Path, checkpoint: Path, config: Path, folder: Path) -> list[P
     """Run the command line; the files that it says it wrote."""
     hfbs = Path(sys.executable).with_name("hfbs")
     options = ["--checkpoint", checkpoint, "--config", config, "-o", folder, "--force"]
-    words = [str(word) for word in ("separate", song, *options)]
+    words = [str(word) for word in ("separate", song, *options, "--precision", "float32")]
     print(f"\n$ {shlex.join(['hfbs', *words])}", flush=True)
     run = subprocess.run([hfbs, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     if run.returncode:

@@ -1,6 +1,6 @@
 """Songs, models and checkpoints for the tests of hfbs-separate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +35,14 @@ inference: {num_overlap: 2}
 """
 
 
-class Gains(torch.nn.Module):
+class FakeModel(torch.nn.Module):
+    """What the separator asks of a model besides its stems."""
+
+    audio_channels = 2
+    stft_settings = SimpleNamespace(hop_length=1)
+
+
+class Gains(FakeModel):
     """A model whose stems are the mixture times a gain each, so that what the separator does to them shows."""
 
     def __init__(self, gains: tuple[float, ...], audio_channels: int) -> None:
@@ -45,11 +52,12 @@ class Gains(torch.nn.Module):
         self.num_stems = len(gains)
         self.shapes: list[tuple[int, ...]] = []
 
-    def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
+    def forward(self, raw_audio: torch.Tensor, active_stem_ids: Sequence[int] | None = None) -> torch.Tensor:
         assert raw_audio.dtype == torch.float32
         assert raw_audio.shape[1] == self.audio_channels
         self.shapes.append(tuple(raw_audio.shape))
-        return raw_audio[:, None] * self.gains
+        gains = self.gains if active_stem_ids is None else self.gains[list(active_stem_ids)]
+        return raw_audio[:, None] * gains
 
 
 # Models this small are slower on several threads than on one.

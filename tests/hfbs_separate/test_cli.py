@@ -18,6 +18,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from hfbs_separate import SeparationError, Separator, _decode
+from hfbs_separate._device import resolve_precision
 from hfbs_separate.cli import main
 
 HFBS = Path(sys.executable).with_name("hfbs")
@@ -76,7 +77,8 @@ def test_the_command_names_device_precision_threads_model_chunks_song_and_speed(
     separate: Callable[..., Result], song: Path
 ) -> None:
     device, model, about_song, speed = separate(song).stderr.splitlines()
-    assert device == f"cpu, float32, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
+    precision = str(resolve_precision("auto", torch.device("cpu"))).removeprefix("torch.")
+    assert device == f"cpu, {precision}, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
     assert model == "tiny.ckpt: vocals, other; 8000 Hz stereo, chunks of 0.5 s, 2 chunks cover each sample"
     assert about_song == "My song [live].flac: 0.8 s, 8000 Hz stereo"
     assert re.fullmatch(r"0\.8 s of audio in \d+\.\d s, [\d.e+]+ times as fast as real time", speed)

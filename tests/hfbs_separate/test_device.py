@@ -38,9 +38,25 @@ def test_an_unknown_device_or_precision_is_refused_with_the_known_ones() -> None
         resolve_precision("half", CPU)
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
-def test_auto_is_float32_on_every_device(device: str) -> None:
-    assert resolve_precision("auto", torch.device(device)) == torch.float32
+@pytest.mark.parametrize(
+    ("capabilities", "chosen"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)],
+)
+def test_auto_is_bfloat16_on_processors_that_multiply_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], chosen: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert resolve_precision("auto", CPU) == chosen
+
+
+def test_auto_is_float32_where_nothing_is_known_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert resolve_precision("auto", CPU) == torch.float32
+
+
+@pytest.mark.parametrize(("device", "chosen"), [("cuda", torch.float16), ("mps", torch.float32)])
+def test_auto_is_float16_on_cuda_alone(device: str, chosen: torch.dtype) -> None:
+    assert resolve_precision("auto", torch.device(device)) == chosen
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfbs_separate._resample import resample
+from hfbs_separate._resample import resampled
+
+
+def resample(audio: np.ndarray, source: int, target: int) -> np.ndarray:
+    return np.concatenate(list(resampled([audio], source, target)), axis=-1)
+
 
 RATES = st.sampled_from([8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000])
 
@@ -24,7 +29,8 @@ def test_the_way_there_is_as_long_as_its_rate_says_and_the_way_back_long_enough(
 @given(st.integers(1, 100), RATES)
 def test_an_equal_rate_changes_nothing(samples: int, rate: int) -> None:
     audio = np.ones((1, samples), np.float32)
-    assert resample(audio, rate, rate) is audio
+    (block,) = resampled([audio], rate, rate)
+    assert block is audio
 
 
 @given(RATES, RATES, st.floats(0.3, 0.7))
@@ -48,6 +54,14 @@ def test_there_and_back_gives_what_both_rates_carry(rate: int) -> None:
     audio = (0.5 * np.sin(2 * np.pi * 1000 * time) * np.hanning(rate)).astype(np.float32)[None]
     back = resample(resample(audio, rate, 44100), 44100, rate)[:, :rate]
     np.testing.assert_allclose(back, audio, atol=2e-6)
+
+
+@given(st.lists(st.integers(0, 30000), max_size=6), RATES, RATES)
+def test_how_samples_come_changes_no_bit(sizes: list[int], source: int, target: int) -> None:
+    audio = np.random.default_rng(0).uniform(-1, 1, (2, sum(sizes) + 1)).astype(np.float32)
+    pieces = np.split(audio, np.cumsum(sizes), axis=-1)
+    together = np.concatenate(list(resampled(pieces, source, target)), axis=-1)
+    np.testing.assert_array_equal(together, resample(audio, source, target))
 
 
 def test_an_impulse_stays_in_place() -> None:

@@ -1,6 +1,7 @@
 """From samples to stems in Python: shapes, channels, rates, chunks, and what is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 
 from hfbs_model import load_checkpoint
 from hfbs_separate import OptionError, SeparationError, Separator
+from hfbs_separate._source import ArraySource
+
+from .conftest import FakeModel, Gains
 
 ROUNDING = 4 * np.finfo(np.float32).eps
 # The fixtures used with @given are factories without state.
@@ -69,9 +73,7 @@ def test_stems_of_another_rate_are_in_place(gains_checkpoint: Callable[..., Any]
 def test_a_mono_song_fills_both_channels_of_a_stereo_model_and_stems_are_their_mean(
     gains_checkpoint: Callable[..., Any],
 ) -> None:
-    class LeftRight(torch.nn.Module):
-        audio_channels = 2
-
+    class LeftRight(FakeModel):
         def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
             assert torch.equal(raw_audio[:, 0], raw_audio[:, 1])
             return (raw_audio * torch.tensor([[1.0], [3.0]]))[:, None]
@@ -107,15 +109,16 @@ def test_options_take_the_place_of_the_configuration(gains_checkpoint: Callable[
     separator = Separator(gains_checkpoint(), device="cpu", chunk_seconds=0.5, overlap=8, batch_size=2)
     assert (separator.chunk_size, separator.overlap, separator.batch_size) == (4000, 8, 2)
     assert (separator.stems, separator.sample_rate, separator.audio_channels) == (("stem0", "stem1"), 8000, 2)
+    separator = Separator(gains_checkpoint(), device="cpu", precision="float32")
     assert repr(separator).startswith("Separator(stems=('stem0', 'stem1'), 8000 Hz, cpu, float32, ")
 
 
-def test_progress_tells_chunks_done_and_in_all(gains_checkpoint: Callable[..., Any]) -> None:
-    seen: list[tuple[int, int]] = []
-    Separator(gains_checkpoint(), device="cpu", batch_size=4).separate(
+def test_progress_tells_samples_done_and_in_all(gains_checkpoint: Callable[..., Any]) -> None:
+    seen: list[tuple[int, int | None]] = []
+    Separator(gains_checkpoint(), device="cpu", batch_size=2).separate(
         noise(2500), 8000, progress=lambda done, total: seen.append((done, total))
     )
-    assert seen == [(0, 6), (4, 6), (6, 6)]
+    assert seen == [(0, 2500), (500, 2500), (1500, 2500), (2500, 2500)]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
@@ -182,6 +185,16 @@ def test_a_rate_that_is_none_is_refused(
         ({"overlap": 1001}, r"got 1001"),
         ({"chunk_seconds": -1.0}, r"chunk_seconds is the length of a chunk: a positive number of seconds, got -1\.0"),
         ({"batch_size": 0}, r"batch_size is how many chunks the model gets at once, at least 1, got 0"),
+        ({"chunking": "demucs"}, r"chunking is one of clean, msst, audio-separator, got 'demucs'"),
+        (
+            {"shifts": 2, "chunking": "msst"},
+            r"shifts are passes with clean chunking, got shifts=2 with chunking='msst'",
+        ),
+        ({"stems": ["piano"]}, r"the model has no stem 'piano', but stem0, stem1"),
+        ({"residuals": {"rest": ["piano"]}}, r"the model has no stem 'piano', but stem0, stem1"),
+        ({"stems": []}, r"no stem was chosen: name at least one of stem0, stem1"),
+        ({"stems": ["stem0", "stem0"]}, r"the stem 'stem0' would be given twice"),
+        ({"residuals": {"stem1": ["stem0"]}}, r"the stem 'stem1' would be given twice"),
         ({"device": "tpu"}, r"device is one of auto, cpu, cuda, mps, got 'tpu'"),
         ({"precision": "int8"}, r"precision is one of auto, float32, bfloat16, float16, got 'int8'"),
     ],
@@ -204,32 +217,178 @@ def test_nan_from_the_model_is_an_error_not_a_stem(
         separator.separate(noise(50), 8000)
 
 
-def test_memory_that_runs_out_is_an_error_that_says_what_to_make_smaller(gains_checkpoint: Callable[..., Any]) -> None:
-    class Greedy(torch.nn.Module):
-        audio_channels = 2
+class Holding(FakeModel):
+    """Memory for so many samples; gives what depends on the whole chunk."""
 
-        def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB.")
+    def __init__(self, samples: int, error: Exception) -> None:
+        super().__init__()
+        self.samples, self.error = samples, error
+        self.tried: list[tuple[int, int]] = []
 
-    separator = Separator(gains_checkpoint(model=Greedy(), chunk_size=64000), device="cpu", batch_size=4)
-    with pytest.raises(
-        SeparationError,
-        match=r"^the memory of cpu ran out with chunks of 8\.0 s and a batch size of 4: make either smaller$",
-    ):
+    def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
+        batch, _, length = raw_audio.shape
+        self.tried.append((batch, length))
+        if batch * length > self.samples:
+            raise self.error
+        return (raw_audio * raw_audio.mean(dim=(1, 2), keepdim=True))[:, None]
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 17.00 GB)"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_memory_that_runs_out_halves_the_batch_and_changes_no_stem(
+    gains_checkpoint: Callable[..., Any], error: Exception
+) -> None:
+    song, notes = noise(2, 9000), []
+    plenty, scarce = Holding(10**9, error), Holding(2500, error)
+    expected = Separator(gains_checkpoint((1.0,), model=plenty), device="cpu", batch_size=8).separate(song, 8000)
+    separator = Separator(gains_checkpoint((1.0,), model=scarce), device="cpu", batch_size=8)
+    blocks = [block["stem0"] for block in separator.stream(ArraySource(song, 8000), note=notes.append)]
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=-1), expected["stem0"])
+    assert [batch for batch, _ in scarce.tried[:3]] == [8, 4, 2]
+    assert notes == [
+        "the memory of cpu ran out with 8 chunks at once: going on with 4, which changes nothing else",
+        "the memory of cpu ran out with 4 chunks at once: going on with 2, which changes nothing else",
+    ]
+
+
+def test_memory_that_holds_no_chunk_halves_it_as_if_it_had_been_asked_for(
+    gains_checkpoint: Callable[..., Any],
+) -> None:
+    song, notes = noise(2, 9000), []
+    scarce = Holding(300, OUT_OF_MEMORY[0])
+    separator = Separator(gains_checkpoint((1.0,), model=scarce), device="cpu")
+    blocks = [block["stem0"] for block in separator.stream(ArraySource(song, 8000), note=notes.append)]
+    asked = Separator(
+        gains_checkpoint((1.0,), model=Holding(300, OUT_OF_MEMORY[0])), device="cpu", chunk_seconds=250 / 8000
+    )
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=-1), asked.separate(song, 8000)["stem0"])
+    assert notes == [
+        "the memory of cpu does not hold a single chunk: chunks are halved to 0.0625 s for this song",
+        "the memory of cpu does not hold a single chunk: chunks are halved to 0.0312 s for this song",
+    ]
+
+
+def test_memory_that_holds_nothing_is_an_error(gains_checkpoint: Callable[..., Any]) -> None:
+    separator = Separator(gains_checkpoint((1.0,), model=Holding(0, OUT_OF_MEMORY[0])), device="cpu")
+    with pytest.raises(SeparationError, match=r"^the memory of cpu does not hold a single chunk of 0\.000375 s$"):
         separator.separate(noise(50), 8000)
 
 
-def test_precision_reaches_the_models_layers_and_the_sums_stay_float32(gains_checkpoint: Callable[..., Any]) -> None:
-    class Recorder(torch.nn.Module):
-        audio_channels = 2
+def test_another_error_of_the_model_is_not_taken_for_memory(gains_checkpoint: Callable[..., Any]) -> None:
+    model = Holding(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Separator(gains_checkpoint((1.0,), model=model), device="cpu").separate(noise(50), 8000)
 
+
+@SHARED_FIXTURES
+@given(sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=9), sample_rate=st.sampled_from([8000, 7999, 44100]))
+def test_how_a_song_comes_changes_no_bit(
+    gains_checkpoint: Callable[..., Any], sizes: list[int], sample_rate: int
+) -> None:
+    """Blocks of any size, batches of any size: the stems are those of the song as one array."""
+    song = noise(2, sum(sizes) + 1)
+
+    class Source:
+        channels, samples = 2, None
+
+        def __init__(self) -> None:
+            self.sample_rate = sample_rate
+
+        def blocks(self) -> Iterator[np.ndarray]:
+            yield from np.split(song, np.cumsum(sizes), axis=-1)
+
+    model = Holding(10**9, OUT_OF_MEMORY[0])
+    whole = Separator(gains_checkpoint((1.0,), model=model), device="cpu").separate(song, sample_rate)
+    separator = Separator(
+        gains_checkpoint((1.0,), model=model), device="cpu", batch_size=3, residuals={"rest": ["stem0"]}
+    )
+    blocks = list(separator.stream(Source()))
+    for name, expected in (whole | {"rest": song - whole["stem0"]}).items():
+        np.testing.assert_array_equal(np.concatenate([block[name] for block in blocks], axis=-1), expected)
+
+
+def test_a_tensor_gives_tensors(gains_checkpoint: Callable[..., Any]) -> None:
+    song = torch.from_numpy(noise(2, 3000))
+    separator = Separator(gains_checkpoint(), device="cpu", precision="float32")
+    stems = separator.separate(song, 8000)
+    assert torch.equal(stems["stem0"], song)
+    assert torch.equal(stems["stem1"], song / 2)
+
+
+def test_only_the_stems_chosen_are_computed(gains_checkpoint: Callable[..., Any]) -> None:
+    class Asked(Gains):
+        def forward(self, raw_audio: torch.Tensor, active_stem_ids: Sequence[int] | None = None) -> torch.Tensor:
+            asked.append(None if active_stem_ids is None else list(active_stem_ids))
+            return super().forward(raw_audio, active_stem_ids)
+
+    asked: list[list[int] | None] = []
+    gains = (1.0, 0.5, 0.25)
+    song = noise(2, 700)
+
+    def separate(**options: Any) -> dict[str, np.ndarray]:
+        checkpoint = gains_checkpoint(gains, model=Asked(gains, 2))
+        return Separator(checkpoint, device="cpu", precision="float32", **options).separate(song, 8000)
+
+    stems = separate(stems=["stem2"])
+    assert (list(stems), asked) == (["stem2"], [[2]])
+    np.testing.assert_array_equal(stems["stem2"], song / 4)
+
+    stems = separate(stems=["stem2", "stem0"])
+    assert (list(stems), asked[1:]) == (["stem2", "stem0"], [[0, 2]])
+    np.testing.assert_array_equal(stems["stem0"], song)
+    np.testing.assert_array_equal(stems["stem2"], song / 4)
+
+    stems = separate(stems=["stem0"], residuals={"rest": ["stem1", "stem2"]})
+    assert (list(stems), asked[2:]) == (["stem0", "rest"], [None])
+    np.testing.assert_allclose(stems["rest"], song / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("audio_channels", [1, 2])
+def test_test_time_augmentation_averages_over_swapped_channels_and_polarity(
+    gains_checkpoint: Callable[..., Any], audio_channels: int
+) -> None:
+    """What is left of a model whose left channel is louder and that adds a constant."""
+
+    class Lopsided(FakeModel):
+        def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
+            return (raw_audio * torch.tensor([1.0, 3.0])[:audio_channels, None] + 0.25)[:, None]
+
+    model = Lopsided()
+    model.audio_channels = audio_channels
+    song = noise(audio_channels, 900)
+    separator = Separator(gains_checkpoint((1.0,), model=model), device="cpu", test_time_augmentation=True)
+    stem = separator.separate(song, 8000)["stem0"]
+    if audio_channels == 1:
+        np.testing.assert_allclose(stem, song, atol=1e-6)
+    else:
+        gain = np.array([[(1 + 3 + 1) / 3], [(3 + 1 + 3) / 3]])
+        np.testing.assert_allclose(stem, gain * song + 0.25 / 3, atol=1e-6)
+
+
+def test_several_threads_separate_at_once(tiny_checkpoint: tuple[Path, Path]) -> None:
+    separator = Separator.from_checkpoint(*tiny_checkpoint, device="cpu")
+    songs = [noise(2, 9000 + 500 * number) for number in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda song: separator.separate(song, 8000), songs))
+    for song, stems in zip(songs, together, strict=True):
+        np.testing.assert_array_equal(stems["vocals"], separator.separate(song, 8000)["vocals"])
+
+
+def test_precision_reaches_the_models_layers_and_the_sums_stay_float32(gains_checkpoint: Callable[..., Any]) -> None:
+    class Recorder(FakeModel):
         def __init__(self) -> None:
             super().__init__()
             self.linear = torch.nn.Linear(1, 1)
             self.seen: list[torch.dtype] = []
 
         def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
-            hidden = self.linear(raw_audio[..., None])[..., 0]
+            hidden = self.linear(raw_audio[..., None].to(self.linear.weight.dtype))[..., 0]
             self.seen.append(hidden.dtype)
             assert torch.is_inference_mode_enabled()
             assert not self.training

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._chunks import samples_per_chunk
 from ._errors import OptionError
 from ._loading import inspected
+from ._options import samples_per_chunk
 from ._settings_option import FILE, settings_options
 from ._terminal import Terminal
 

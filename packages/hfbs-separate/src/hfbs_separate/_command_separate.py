@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="What attention and feed-forward layers compute in. auto: float32 on every device, the exact one; float16 is "
-    "faster on most GPUs. Fourier transforms and sums are in float32 always.",
+    help="What attention and feed-forward layers compute in. auto: float16 on CUDA, bfloat16 on processors with "
+    "bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
 )
 @click.option(
     "--overlap",
@@ -82,10 +82,9 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="COUNT",
-    help="How many chunks the model gets at once: more takes more memory and may be faster.",
+    help="How many chunks the model gets at once. Default: 1, on CUDA as many as fit, at most 8. Where memory runs "
+    "out, it is halved.",
 )
 @click.pass_context
 def separate(
@@ -102,7 +101,7 @@ def separate(
     precision: str,
     overlap: int | None,
     chunk_seconds: float | None,
-    batch_size: int,
+    batch_size: int | None,
 ) -> None:
     """Separate each SONG, any audio or video file that FFmpeg decodes, into its stems.
 
@@ -152,7 +151,7 @@ def _separator(
     precision: str,
     overlap: int | None,
     chunk_seconds: float | None,
-    batch_size: int,
+    batch_size: int | None,
 ) -> "Separator":
     from ._separator import Separator
 

@@ -17,8 +17,8 @@ from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from numpy.typing import NDArray
 
-from ._chunks import Audio
 from ._errors import AudioFileError
+from ._types import Audio
 
 # Containers whose header states the length to the sample. Elsewhere FFmpeg's duration may be an estimate.
 _STATES_LENGTH = frozenset({"wav", "flac", "aiff", "au", "caf", "wv", "mov,mp4,m4a,3gp,3g2,mj2"})

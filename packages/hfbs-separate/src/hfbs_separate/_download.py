@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from ._chunks import Progress
+from ._types import Progress
 
 TIMEOUT = 30.0  # seconds without a byte
 _PIECE = 1 << 20

@@ -15,3 +15,7 @@ class OutputError(ValueError):
 
 class SeparationError(RuntimeError):
     """The model ran and gave no usable stems."""
+
+
+class OutOfMemory(SeparationError):
+    """The device's memory does not hold a single chunk: a smaller one may fit."""

@@ -1,9 +1,20 @@
 """The words that options take; here, so that the command can name them before PyTorch is loaded."""
 
+import math
 from typing import Final, Literal
+
+from ._errors import OptionError
 
 type SampleFormat = Literal["float", "24"]
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+CHUNKINGS: Final = ("clean", "msst", "audio-separator")
 PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 SAMPLE_FORMATS: Final = ("float", "24")
+
+
+def samples_per_chunk(seconds: float, sample_rate: int) -> int:
+    """Samples in a chunk of so many seconds, at least 1."""
+    if not (math.isfinite(seconds) and round(seconds * sample_rate) >= 1):
+        raise OptionError(f"chunk_seconds is the length of a chunk: a positive number of seconds, got {seconds}")
+    return round(seconds * sample_rate)

@@ -1,37 +1,67 @@
 """From the samples of a song to the samples of its stems."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import index
-from typing import Self, cast
+from typing import Self, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
-from hfbs_model import Checkpoint, load_checkpoint
+from hfbs_model import Checkpoint, inference_memory, load_checkpoint
 
-from ._chunks import Audio, Progress, overlap_add, plan_chunks, samples_per_chunk
+from ._chunking import Mode, Signal, separated
+from ._chunking import mode as chunking_mode
 from ._device import describe, resolve_device, resolve_precision
-from ._errors import OptionError, SeparationError
-from ._resample import resample
+from ._errors import OptionError, OutOfMemory, SeparationError
+from ._estimate import Estimator
+from ._options import CHUNKINGS
+from ._resample import resampled
+from ._source import ArraySource, AudioSource, in_blocks
+from ._stems import Outputs
+from ._types import Audio, Progress
 
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
+
+
+def _unheard(_note: str) -> None:
+    pass
+
+
+class SeparatorOptions(TypedDict, total=False):
+    """Keywords of :class:`Separator`."""
+
+    device: str
+    precision: str
+    chunking: str
+    overlap: int | None
+    chunk_seconds: float | None
+    batch_size: int | None
+    shifts: int
+    test_time_augmentation: bool
+    stems: Sequence[str] | None
+    residuals: Mapping[str, Sequence[str]] | None
+    compiled: bool
 
 
 class Separator:
     """A model that is ready to separate songs of any length and rate, mono or stereo.
 
+    It holds no state of a song: several threads may separate at once.
+
     Attributes:
-        stems: names of the stems, in the order of the model's heads.
+        stems: names of what is given for each song: the stems chosen, then the residuals.
         sample_rate: rate in Hz that the model works at; songs of another rate are resampled to it and back.
         audio_channels: channels that the model works on, 1 or 2.
-        chunk_size: samples, at ``sample_rate``, that the model sees at once.
-        overlap: how many chunks cover each sample of a song longer than one chunk.
+        chunking: the way of chunking: ``"clean"``, ``"msst"`` or ``"audio-separator"``.
+        mode: the same with its settings: samples that the model sees at once, how many chunks cover each sample.
         batch_size: how many chunks the model gets at once.
+        averaged: whether each chunk is separated several times, see ``test_time_augmentation``.
         device: where the model runs.
         precision: type that its attention and feed-forward layers compute in. Fourier transforms, masks and the
-            adding up of chunks are in float32 always.
+            adding up of chunks are in float32 or wider always.
     """
 
     def __init__(
@@ -40,38 +70,65 @@ class Separator:
         *,
         device: str = "auto",
         precision: str = "auto",
+        chunking: str = "clean",
         overlap: int | None = None,
         chunk_seconds: float | None = None,
-        batch_size: int = 1,
+        batch_size: int | None = None,
+        shifts: int = 1,
+        test_time_augmentation: bool = False,
+        stems: Sequence[str] | None = None,
+        residuals: Mapping[str, Sequence[str]] | None = None,
+        compiled: bool = False,
     ) -> None:
-        """Take over a loaded checkpoint; its model is moved to the device.
+        """Take over a loaded checkpoint; its model is moved to the device and cast.
 
         Args:
             checkpoint: as :func:`hfbs_model.load_checkpoint` gives it.
-            device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"`` or ``"mps"``.
-            precision: ``"auto"`` (float32 on every device), ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+            device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+            precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float16 on CUDA, bfloat16 on
+                processors with bfloat16 products, else float32; float32 wherever another program's stems are wanted.
+            chunking: ``"clean"``: weights sum to 1, ends are covered as often as the middle, and nothing depends on the
+                batch size; ``"msst"`` and ``"audio-separator"``: as those programs do it, quirks included.
             overlap: how many chunks cover each sample, at least 1: a count, neither a fraction nor seconds. More
                 takes longer in proportion. None: as the checkpoint has it.
             chunk_seconds: length of a chunk. None: as the checkpoint has it.
-            batch_size: how many chunks the model gets at once, at least 1. More needs more memory.
+            batch_size: how many chunks the model gets at once, at least 1. None: 1, on CUDA as many as fit, at most 8.
+            shifts: passes whose chunks begin in other places, averaged; each takes as long as one. With clean chunking
+                only.
+            test_time_augmentation: average over the chunk as it is, with its channels swapped, and with its polarity
+                reversed; takes three times as long (twice for one channel).
+            stems: the stems to give, of those that the model has; others are not computed. None: all.
+            residuals: further stems by name, each the mixture less the stems listed. ``{"instrumental": ["vocals"]}``.
+            compiled: compile the model's blocks when they are first needed (see ``compile_blocks`` of the model).
 
         Raises:
-            OptionError: an option is out of its range, or this machine cannot honour it.
+            OptionError: an option is out of its range, or this machine or model cannot honour it.
         """
-        self.stems = checkpoint.stems
         self.sample_rate = checkpoint.sample_rate
         self.audio_channels: int = checkpoint.model.audio_channels
-        self.chunk_size = (
-            checkpoint.chunk_size if chunk_seconds is None else samples_per_chunk(chunk_seconds, self.sample_rate)
+        self.chunking = chunking
+        self.mode = chunking_mode(
+            chunking,
+            chunk_size=checkpoint.chunk_size,
+            chunk_seconds=chunk_seconds,
+            overlap=checkpoint.num_overlap if overlap is None else overlap,
+            hop_length=checkpoint.model.stft_settings.hop_length,
+            sample_rate=checkpoint.sample_rate,
+            shifts=shifts,
         )
-        self.overlap = checkpoint.num_overlap if overlap is None else overlap
-        self.batch_size = batch_size
-        if batch_size < 1:
-            raise OptionError(f"batch_size is how many chunks the model gets at once, at least 1, got {batch_size}")
-        plan_chunks(1, self.chunk_size, self.overlap)  # raises where the two do not fit each other
+        self.averaged = test_time_augmentation
+        self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
+        self.stems = self._outputs.names
         self.device = resolve_device(device)
-        self.precision = resolve_precision(precision, self.device)
-        self._model = checkpoint.model.to(self.device).eval()
+        self.precision = resolve_precision(
+            "float32" if precision == "auto" and chunking != CHUNKINGS[0] else precision, self.device
+        )
+        if batch_size is not None and batch_size < 1:
+            raise OptionError(f"batch_size is how many chunks the model gets at once, at least 1, got {batch_size}")
+        self._model = checkpoint.model.to(self.device, self.precision).eval()
+        if compiled:
+            self._model.compile_blocks()
+        self.batch_size = self._batch_that_fits() if batch_size is None else batch_size
 
     @classmethod
     def from_checkpoint(
@@ -81,11 +138,7 @@ class Separator:
         *,
         lora: str | os.PathLike[str] | None = None,
         settings: Mapping[str, object] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        overlap: int | None = None,
-        chunk_seconds: float | None = None,
-        batch_size: int = 1,
+        **options: Unpack[SeparatorOptions],
     ) -> Self:
         """Load a checkpoint of MSST's or our own format as :func:`hfbs_model.load_checkpoint` does.
 
@@ -95,7 +148,7 @@ class Separator:
                 tell.
             lora: path of adapters to merge into them. None: none.
             settings: what neither weights nor YAML tell, by keyword, such as ``stft_hop_length``. None: nothing.
-            device, precision, overlap, chunk_seconds, batch_size: as for the constructor.
+            options: as for the constructor.
 
         Raises:
             hfbs_model.CheckpointError: the weights cannot be read or contradict what is said of them.
@@ -103,14 +156,7 @@ class Separator:
             TypeError: a setting that nothing knows.
             OptionError: as for the constructor.
         """
-        return cls(
-            load_checkpoint(checkpoint, config, lora=lora, **(settings or {})),
-            device=device,
-            precision=precision,
-            overlap=overlap,
-            chunk_seconds=chunk_seconds,
-            batch_size=batch_size,
-        )
+        return cls(load_checkpoint(checkpoint, config, lora=lora, **(settings or {})), **options)
 
     def __repr__(self) -> str:
         return f"Separator(stems={self.stems}, {self.sample_rate} Hz, {self.computes_on})"
@@ -120,10 +166,26 @@ class Separator:
         """Device and precision in words, such as ``cpu, float32, 2 threads``."""
         return describe(self.device, self.precision)
 
+    @property
+    def chunk_size(self) -> int:
+        """Samples, at ``sample_rate``, that the model sees at once."""
+        return self.mode.chunk_size
+
+    @property
+    def overlap(self) -> int:
+        """How many chunks cover each sample of a song longer than one chunk."""
+        return self.mode.overlap
+
+    @overload
+    def separate(self, audio: Tensor, sample_rate: int, *, progress: Progress | None = None) -> dict[str, Tensor]: ...
+    @overload
     def separate(
         self, audio: ArrayLike, sample_rate: int, *, progress: Progress | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """Separate one song.
+    ) -> dict[str, NDArray[np.float32]]: ...
+    def separate(
+        self, audio: ArrayLike | Tensor, sample_rate: int, *, progress: Progress | None = None
+    ) -> dict[str, NDArray[np.float32]] | dict[str, Tensor]:
+        """Separate one song that is in memory.
 
         A mono song is given to a stereo model on both channels, and each stem is the mean of the two channels that
         come back. Each channel of a stereo song goes through a mono model by itself.
@@ -132,28 +194,123 @@ class Separator:
             audio: floating point, shape (time,) for mono or (channel, time) with one or two channels, at least one
                 sample, all finite. Full scale is 1, and exceeding it is fine.
             sample_rate: rate of ``audio`` in Hz.
-            progress: called with (chunks done, chunks in all), first with (0, chunks in all).
+            progress: called with (samples done, samples in all), first with (0, samples in all).
 
         Returns:
-            For each stem, in the order of ``stems``, float32 of the same shape and rate as ``audio``. Where the rate
-            is not the model's, nothing above half the lower rate is in the stems.
+            For each name in ``stems``, in that order, float32 of the same shape and rate as ``audio``, as a tensor on
+            the CPU where ``audio`` is a tensor. Where the rate is not the model's, nothing above half the lower rate is
+            in the stems (but in the residuals).
 
         Raises:
             TypeError: ``audio`` is not floating point, or ``sample_rate`` is no integer.
             ValueError: wrong shape, no sample, a NaN or infinite sample, or a rate outside 1 kHz to 1 MHz.
             SeparationError: the model gave NaN or infinity, or the device's memory ran out.
         """
+        if isinstance(audio, Tensor):
+            arrays = self.separate(audio.detach().cpu().float().numpy(), sample_rate, progress=progress)
+            return {name: torch.as_tensor(stem) for name, stem in arrays.items()}
         song = _checked_audio(audio)
-        rate = _checked_rate(sample_rate)
-        lanes = self._to_lanes(resample(np.atleast_2d(song), rate, self.sample_rate))
-        plan = plan_chunks(lanes.shape[-1], self.chunk_size, self.overlap)
-        estimates = overlap_add(lanes, plan, self._estimate, batch_size=self.batch_size, progress=progress)
-        stems = self._from_lanes(estimates, 1 if song.ndim == 1 else song.shape[0])
-        shape = song.shape
-        return {
-            name: resample(stem, self.sample_rate, rate)[..., : shape[-1]].reshape(shape)
-            for name, stem in zip(self.stems, stems, strict=True)
-        }
+        stems = {name: np.empty(np.atleast_2d(song).shape, np.float32) for name in self.stems}
+        done = 0
+        for block in self.stream(ArraySource(np.atleast_2d(song), sample_rate), progress=progress):
+            first = done
+            for name, part in block.items():
+                done = first + part.shape[-1]
+                stems[name][:, first:done] = part
+        return {name: stem.reshape(song.shape) for name, stem in stems.items()}
+
+    def stream(
+        self, source: AudioSource, *, progress: Progress | None = None, note: Callable[[str], None] = _unheard
+    ) -> Iterator[dict[str, Audio]]:
+        """Separate one song block by block, in memory that does not depend on its length.
+
+        Where the memory does not hold the batch, it is halved, which changes no stem; where it does not hold one chunk,
+        chunks are halved before the first block is given: stems are those of a separator with such chunks.
+
+        Args:
+            source: the song. It is read from its beginning once, or more often where chunks were halved, or where the
+                level of the whole song must be known first (chunking ``"audio-separator"``).
+            progress: called with (samples done, samples in all or None where ``source.samples`` is None).
+            note: called with one sentence for each thing that a person should know.
+
+        Returns:
+            Blocks one after the other, each of (channel, time) in float32 by the names in ``stems``, at the rate of
+            the source and as many samples in all as it has.
+
+        Raises:
+            TypeError, ValueError, SeparationError: as :meth:`separate`.
+        """
+        rate = _checked_rate(source.sample_rate)
+        if source.channels not in (1, 2):
+            raise ValueError(f"a song has one or two channels, got {source.channels}: downmix first")
+        mode = self.mode
+        while True:
+            begun = False
+            try:
+                for block in self._stream(source, rate, mode, progress, note):
+                    begun = True
+                    yield block
+                return
+            except OutOfMemory as error:
+                smaller = mode.halved()
+                if begun or smaller is None:
+                    raise SeparationError(f"{error} of {mode.chunk_size / self.sample_rate:.3g} s") from error
+                note(f"{error}: chunks are halved to {smaller.chunk_size / self.sample_rate:.3g} s for this song")
+                mode = smaller
+
+    def _stream(
+        self,
+        source: AudioSource,
+        rate: int,
+        mode: Mode,
+        progress: Progress | None,
+        note: Callable[[str], None],
+    ) -> Iterator[dict[str, Audio]]:
+        gain = self._level(source, rate, mode)
+        outputs = self._outputs.of_song(gain)
+        estimator = Estimator(self._model, self.device, self.precision, self._outputs.computed, self.averaged, note)
+        if progress is not None:
+            progress(0, source.samples)
+        mixture = outputs.heard(in_blocks(source.blocks()))
+        song = Signal(self._to_lanes(block * gain) for block in resampled(mixture, rate, self.sample_rate))
+        estimates = separated(song, mode, estimator, self.batch_size)
+        at_rate = (self._from_lanes(estimate, source.channels) for estimate in estimates)
+        for stems in resampled(at_rate, self.sample_rate, rate):
+            block = outputs.named(stems)
+            if progress is not None:
+                progress(outputs.given, source.samples)
+            if block:
+                yield block
+        if outputs.given == 0:
+            raise ValueError("audio must have at least one sample, got none")
+
+    def _level(self, source: AudioSource, rate: int, mode: Mode) -> np.float32:
+        """What the song is multiplied by before the model sees it."""
+        if mode.peak is None:
+            return np.float32(1)
+        peak = max(
+            (np.abs(block).max() for block in resampled(source.blocks(), rate, self.sample_rate) if block.size),
+            default=np.float32(0),
+        )
+        return np.float32(1) if peak <= mode.peak else np.float32(mode.peak / peak)
+
+    def _batch_that_fits(self) -> int:
+        if self.device.type != "cuda" or self.chunking == "msst" or self._model.parts.recipe:
+            return 1
+        free, _ = torch.cuda.mem_get_info(self.device)
+        fits = (
+            size
+            for size in (8, 4, 2)
+            if 0.7 * free
+            > inference_memory(
+                self._model,
+                samples=self.chunk_size,
+                batch_size=size,
+                bytes_per_element=self.precision.itemsize,
+                device_type="cuda",
+            )
+        )
+        return next(fits, 1)
 
     def _to_lanes(self, song: Audio) -> Audio:
         """(channel, time) → (lane, model's channels, time): a lane is what the model sees of a song in one piece."""
@@ -168,24 +325,6 @@ class Separator:
         if channels < self.audio_channels:
             return estimates[0].mean(axis=1, keepdims=True)
         return estimates[0]
-
-    def _estimate(self, chunks: Audio) -> Audio:
-        """(batch, lane, channel, time) → (batch, lane, stem, channel, time)."""
-        batch = torch.as_tensor(chunks).flatten(0, 1).to(self.device)
-        autocast = torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
-        try:
-            with torch.inference_mode(), autocast:
-                output = cast(torch.Tensor, self._model(batch)).float().cpu()
-        except torch.OutOfMemoryError as error:
-            raise SeparationError(
-                f"the memory of {self.device.type} ran out with chunks of {self.chunk_size / self.sample_rate:.1f} s "
-                f"and a batch size of {self.batch_size}: make either smaller"
-            ) from error
-        if not bool(torch.isfinite(output).all()):
-            words = str(self.precision).removeprefix("torch.")
-            remedy = "use float32" if self.precision != torch.float32 else "the checkpoint may be damaged"
-            raise SeparationError(f"the model gave NaN or infinity in {words}: {remedy}")
-        return output.numpy().reshape(*chunks.shape[:2], *output.shape[1:])
 
 
 def _checked_audio(audio: ArrayLike) -> Audio:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from ._chunks import Progress as Callback
+from ._types import Progress as Callback
 
 
 class Terminal:
@@ -60,7 +60,7 @@ class Terminal:
         with Progress(*columns, console=self._console, transient=True, expand=True) as progress:
             task = progress.add_task(escape(message), total=None)
 
-            def update(done: int, total: int) -> None:
+            def update(done: int, total: int | None) -> None:
                 progress.update(task, completed=done, total=total)
 
             yield update

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ._chunks import Audio
 from ._options import SampleFormat
+from ._types import Audio
 
 _STEP = 2.0**-23  # of 24-bit PCM
 _RIFF_LIMIT = 2**32 - 2**16  # bytes that a WAV header can state, less room for the header
