@@ -5,14 +5,15 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from configurations import Setting
 from contestants import FLOOR, LUCIDRAINS, OURS
-from measuring import Row
+from measuring import Row, Start
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTES = (
@@ -48,29 +49,42 @@ COLOURS = {True: "#1f6f8b", False: "#b8bfc6"}  # ours, theirs
 
 
 @dataclass(frozen=True)
+class Run:
+    """Where, when, of which state and by which command something was measured."""
+
+    machine: str
+    date: str
+    commit: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Table:
+    """The contestants of one setting, all measured in one run."""
+
+    run: Run
     setting: Setting
     rows: list[Row]
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run: where, when, of which state, by which command, and what it gave."""
+    """The newest table of each setting."""
 
-    machine: str
-    date: str
-    commit: str
-    command: str
     tables: tuple[Table, ...] = ()
 
     def with_table(self, table: Table) -> "Report":
-        return replace(self, tables=(*self.tables, table))
+        """The same with this table in the place of an older one of its setting, or after the others."""
+        settings = [other.setting for other in self.tables]
+        if table.setting not in settings:
+            return Report((*self.tables, table))
+        return Report(tuple(table if other.setting == table.setting else other for other in self.tables))
 
 
-def report(command: str, device: str, threads: int) -> Report:
-    """An empty one of this machine and moment."""
+def this_run(command: str, device: str, threads: int) -> Run:
+    """Of this machine and moment."""
     accelerator = f"{torch.cuda.get_device_name()}, " if device == "cuda" else ""
-    return Report(
+    return Run(
         machine=f"{accelerator}{processor()}, {os.cpu_count()} cores, {threads} threads, PyTorch {torch.__version__}",
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=commit(),
@@ -127,22 +141,33 @@ def text(table: Table) -> str:
 def markdown(result: Report) -> str:
     parts = [
         "# Results",
-        "Written by the command below; the figures of one run, on one machine.",
-        "\n".join(
-            [
-                f"- Machine: {result.machine}",
-                f"- Date: {result.date}",
-                f"- Commit: {result.commit}",
-                f"- Command: `{result.command}`",
-            ]
-        ),
+        "Written by the commands below: each table holds the figures of one run, on one machine.",
         "\n".join(f"- {note}" for note in NOTES),
     ]
     for table in result.tables:
         heading, *rows = ("| " + " | ".join(line) + " |" for line in cells(table))
         rule = "| --- |" + " ---: |" * (len(next(cells(table))) - 1)
         parts += [f"## {table.setting}", "\n".join([heading, rule, *rows])]
+        parts += [f"{table.run.machine}; {table.run.date}; commit {table.run.commit}; `{table.run.command}`"]
     return "\n\n".join(parts) + "\n"
+
+
+def read_json(path: Path) -> Report:
+    """What :func:`write_json` wrote; an empty report where there is no such file."""
+    if not path.exists():
+        return Report()
+
+    def row(figures: dict[str, Any]) -> Row:
+        start = figures["start"] and Start(**figures["start"])
+        return Row(**figures | {"start": start, "of_floor": tuple(figures["of_floor"])})
+
+    tables = json.loads(path.read_text(encoding="utf-8"))["tables"]
+    return Report(
+        tuple(
+            Table(Run(**table["run"]), Setting(**table["setting"]), [row(figures) for figures in table["rows"]])
+            for table in tables
+        )
+    )
 
 
 def write_json(result: Report, path: Path) -> None:
@@ -182,5 +207,6 @@ def write_chart(result: Report, path: Path) -> None:
         panel.set_title(str(table.setting), fontsize=10, loc="left")
         panel.spines[["top", "right"]].set_visible(False)
     figure.suptitle("Time as a multiple of the floor (red line); least and most of the rounds", fontsize=12)
-    figure.supxlabel(f"{result.machine}; {result.commit}; {result.date}", fontsize=8)
+    machines = sorted({table.run.machine for table in result.tables})
+    figure.supxlabel("; ".join(machines), fontsize=8)
     figure.savefig(path, dpi=130)

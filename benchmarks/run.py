@@ -14,7 +14,7 @@ import torch
 from configurations import BATCH, CONFIGURATIONS, DEFAULTS, PRECISIONS, Setting
 from contestants import competing
 from measuring import measured
-from reporting import NOTES, Table, report, text, write_chart, write_json, write_markdown
+from reporting import NOTES, Report, Table, read_json, text, this_run, write_chart, write_json, write_markdown
 
 
 def positive(word: str) -> int:
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=positive, help="chunks at once; default 1, in training 2")
     parser.add_argument("--no-compiled", action="store_true", help="leave the compiled contestants out")
     parser.add_argument("--peak-tflops", type=float, help="assumed peak of the device, to print its utilisation")
-    parser.add_argument("--json", type=Path, help="file for all figures")
+    parser.add_argument("--json", type=Path, help="file for all figures; other tables in it are kept")
     parser.add_argument("--chart", type=Path, help="PNG file for a bar chart; needs matplotlib")
     parser.add_argument("--results", type=Path, help="Markdown file for machine, commit, command and tables")
     return parser.parse_args()
@@ -63,12 +63,13 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     command = f"python benchmarks/run.py {shlex.join(sys.argv[1:])}".strip()
-    result = report(command, options.device, options.threads)
-    print(f"{result.machine}\n{result.commit}, {result.date}\n")
+    run = this_run(command, options.device, options.threads)
+    result = read_json(options.json) if options.json else Report()
+    print(f"{run.machine}\n{run.commit}, {run.date}\n")
     for setting in settings(options):
         contestants = competing(setting.task, setting.device, compiled=not options.no_compiled)
         rows = measured(contestants, setting, options.rounds, options.processes, options.peak_tflops)
-        table = Table(setting, rows)
+        table = Table(run, setting, rows)
         print(text(table), end="\n\n", flush=True)
         # After each table, so that a run of hours that is ended leaves what it has.
         result = result.with_table(table)

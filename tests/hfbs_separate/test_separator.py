@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hfbs_model import load_checkpoint
 from hfbs_separate import OptionError, SeparationError, Separator
-from hfbs_separate._source import ArraySource
+from hfbs_separate._audio_source import ArraySource
 
 from .conftest import FakeModel, Gains
 

@@ -8,7 +8,7 @@ import click
 
 from ._download import DownloadError, download
 from ._errors import OutputError
-from ._outputs import check_folder
+from ._places import check_folder
 from ._terminal import Terminal
 
 if TYPE_CHECKING:

@@ -1,29 +1,49 @@
 """The command ``hfbs separate``."""
 
-import time
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ._decode import decode, probe
+from ._decode import open_song
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded
-from ._options import DEVICES, PRECISIONS, SAMPLE_FORMATS, SampleFormat
-from ._outputs import Job, check_folder, check_song_names, plan_jobs
+from ._options import CHUNKINGS, DEVICES, EXTENSIONS, PRECISIONS, SAMPLE_FORMATS, SampleFormat
+from ._places import DEFAULT_NAMES, Job, check_folder, check_names, plan_jobs, refuse_existing
+from ._record import Recipe, sha256
 from ._settings_option import FILE, settings_options
-from ._terminal import Terminal, clock
-from ._write import decibels, write_stems
+from ._songs import find_songs
+from ._songwise import Busy, begin, finished, separate_song
+from ._source import STANDARD_INPUT
+from ._terminal import Bars, Speech, Terminal, clock
+from ._write import decibels
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint
 
-    from ._separator import Separator
+    from ._separator import Separator, SeparatorOptions
+
+
+def _listed(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
+    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
+    residuals: dict[str, list[str]] = {}
+    for text in texts:
+        name, sign, stems = text.partition("=")
+        listed = [word.strip() for word in stems.split(",") if word.strip()]
+        if not (sign and name.strip() and listed):
+            raise click.BadParameter(f"{text!r} is not of the form NAME=STEM[,STEM...], such as backing=drums,bass")
+        residuals[name.strip()] = listed
+    return residuals
 
 
 @click.command(no_args_is_help=False)
-@click.argument("songs", metavar="SONG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("songs", metavar="SONG...", nargs=-1, required=True)
 @click.option(
     "--checkpoint",
     required=True,
@@ -38,8 +58,17 @@ if TYPE_CHECKING:
     "folder",
     required=True,
     type=click.Path(path_type=Path),
-    help="Stems go to FOLDER/<song's name>/<stem>.wav, each as long as its song and at its rate.",
+    help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --name and --format have it, each as long as its song.",
     metavar="FOLDER",
+)
+@click.option(
+    "--name",
+    "names",
+    default=DEFAULT_NAMES,
+    show_default=True,
+    metavar="TEMPLATE",
+    help="Place of each stem below the output folder, without its ending. Songs from folders keep their place among "
+    "folders besides.",
 )
 @click.option(
     "--format",
@@ -47,10 +76,28 @@ if TYPE_CHECKING:
     type=click.Choice(SAMPLE_FORMATS),
     default="float",
     show_default=True,
-    help="Samples of the stems: 32-bit float, or 24-bit integers. Where 24 bits would clip, all stems of the song are "
-    "turned down by the same gain, which is reported.",
+    help="What the stems' files hold. float, 24, 16: WAV with 32-bit floats or with integers. flac, flac16: FLAC with "
+    "24 or 16 bits. mp3, opus, m4a: lossy, at high bit rates. Where all but float would clip, all stems of the song "
+    "are turned down by the same gain, which is reported.",
+)
+@click.option(
+    "--stems", callback=_listed, metavar="STEM[,STEM...]", help="Give these stems only; others are not computed."
+)
+@click.option("--instrumental", is_flag=True, help="Give the mixture less the vocals as well.")
+@click.option(
+    "--residual",
+    "residuals",
+    multiple=True,
+    callback=_residuals,
+    metavar="NAME=STEM[,STEM...]",
+    help="Give the mixture less these stems as well, under this name. May be given many times.",
 )
 @click.option("--force", is_flag=True, help="Overwrite stems that are there. Without it, that is an error.")
+@click.option(
+    "--skip-existing",
+    is_flag=True,
+    help="Leave songs alone whose stems are there, made with the same settings: go on where a run was ended.",
+)
 @click.option(
     "--device",
     type=click.Choice(DEVICES),
@@ -65,6 +112,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="What attention and feed-forward layers compute in. auto: float16 on CUDA, bfloat16 on processors with "
     "bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
+)
+@click.option(
+    "--chunking",
+    type=click.Choice(CHUNKINGS),
+    default=CHUNKINGS[0],
+    show_default=True,
+    help="How a song is cut and put together. msst, audio-separator: exactly as those programs do it, in float32 "
+    "unless --precision says otherwise.",
 )
 @click.option(
     "--overlap",
@@ -86,34 +141,66 @@ if TYPE_CHECKING:
     help="How many chunks the model gets at once. Default: 1, on CUDA as many as fit, at most 8. Where memory runs "
     "out, it is halved.",
 )
+@click.option(
+    "--shifts",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="COUNT",
+    help="Average so many passes whose chunks begin in other places; each takes as long as one.",
+)
+@click.option(
+    "--tta",
+    is_flag=True,
+    help="Average over the song as it is, with channels swapped, and with its polarity reversed: three times as long.",
+)
+@click.option("--compile", "compiled", is_flag=True, help="Compile the model first: half a minute that GPUs make good.")
+@click.option("--quiet", "speech", flag_value="quiet", help="Say nothing but warnings, errors and the files written.")
+@click.option("--json", "speech", flag_value="json", help="Say everything as JSON lines on stdout, progress included.")
 @click.pass_context
 def separate(
     context: click.Context,
-    songs: tuple[Path, ...],
+    songs: tuple[str, ...],
     checkpoint: Path,
     config: Path | None,
     settings: Mapping[str, object],
     lora: Path | None,
     folder: Path,
+    names: str,
     sample_format: SampleFormat,
+    stems: list[str] | None,
+    instrumental: bool,
+    residuals: dict[str, list[str]],
     force: bool,
+    skip_existing: bool,
     device: str,
     precision: str,
+    chunking: str,
     overlap: int | None,
     chunk_seconds: float | None,
     batch_size: int | None,
+    shifts: int,
+    tta: bool,
+    compiled: bool,
+    speech: Speech | None,
 ) -> None:
-    """Separate each SONG, any audio or video file that FFmpeg decodes, into its stems.
+    """Separate each SONG into its stems: any audio or video file that FFmpeg decodes, a folder of them, a pattern such
+    as '**/*.flac', or - for standard input.
 
-    All songs, options and places of stems are checked before the first song is separated. A song that fails after
-    that is reported, the others are still separated, and the exit code is 2.
+    Options, places of stems, and songs that were named themselves are checked before the first song is separated. A
+    song that fails after that is reported, the others are still separated, and the exit code is 2. Beside the stems, a
+    JSON file says how they were made.
     """
-    terminal = Terminal()
+    terminal = Terminal(speech or "lines")
+    if force and skip_existing:
+        raise click.UsageError("--force overwrites stems, --skip-existing leaves them alone: give one of them")
     try:
-        check_song_names(songs, folder)
+        check_names(names)
         check_folder(folder)
-        for song in songs:
-            probe(song)
+        found = find_songs(songs, output=folder)
+        for named in found:
+            if named.song != STANDARD_INPUT and str(named.song) in songs:
+                open_song(named.song)
     except (AudioFileError, OutputError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -121,51 +208,78 @@ def separate(
         if chunk_seconds is not None:  # overrules any chunk_size, which then need not be known
             settings = {"chunk_size": 1, **settings}
         model = loaded(checkpoint, config, lora, settings)
-        separator = _separator(model, device, precision, overlap, chunk_seconds, batch_size)
+        if instrumental:
+            residuals = {"instrumental": [_vocals_of(model)], **residuals}
+        separator = _separator(
+            model,
+            {
+                "device": device,
+                "precision": precision,
+                "chunking": chunking,
+                "overlap": overlap,
+                "chunk_seconds": chunk_seconds,
+                "batch_size": batch_size,
+                "shifts": shifts,
+                "test_time_augmentation": tta,
+                "stems": stems,
+                "residuals": residuals,
+                "compiled": compiled,
+            },
+        )
+        recipe = _recipe(separator, checkpoint, config, lora, settings, residuals, sample_format)
     try:
-        jobs = plan_jobs(songs, separator.stems, folder, overwrite=force)
+        jobs = plan_jobs(found, separator.stems, folder, names=names, extension=EXTENSIONS[sample_format])
+        if not force and not skip_existing:
+            refuse_existing(jobs)
     except OutputError as error:
         raise click.ClickException(str(error)) from error
 
-    for note in model.report.notes:
-        terminal.warn(note)
+    for told in model.report.notes:
+        terminal.warn(told)
     terminal.say(separator.computes_on)
     terminal.say(_about(checkpoint, separator))
-    failed = False
-    for number, job in enumerate(jobs, start=1):
-        try:
-            place = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-            _separate_one(job, separator, sample_format, terminal, place)
-        except (AudioFileError, OutputError) as error:
-            failed = True
-            terminal.fail(str(error))
-        except SeparationError as error:
-            failed = True
-            terminal.fail(f"{job.song}: {error}")
+    try:
+        failed = _separate_all(jobs, separator, recipe, sample_format, terminal, skip_existing=skip_existing)
+    except KeyboardInterrupt:
+        again = shlex.join(["hfbs", *sys.argv[1:], *([] if skip_existing or force else ["--skip-existing"])])
+        terminal.fail(f"interrupted; the song in work left nothing behind. Go on with: {again}")
+        context.exit(130)
     context.exit(2 if failed else 0)
 
 
-def _separator(
-    checkpoint: "Checkpoint",
-    device: str,
-    precision: str,
-    overlap: int | None,
-    chunk_seconds: float | None,
-    batch_size: int | None,
-) -> "Separator":
+def _separator(checkpoint: "Checkpoint", options: "SeparatorOptions") -> "Separator":
     from ._separator import Separator
 
     try:
-        return Separator(
-            checkpoint,
-            device=device,
-            precision=precision,
-            overlap=overlap,
-            chunk_seconds=chunk_seconds,
-            batch_size=batch_size,
-        )
+        return Separator(checkpoint, **options)
     except OptionError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _vocals_of(checkpoint: "Checkpoint") -> str:
+    """The stem that is no instrument: by its name, else the first one, as MSST has it."""
+    named = (stem for stem in checkpoint.stems if stem.casefold() in ("vocals", "vocal", "voice"))
+    return next(named, checkpoint.stems[0])
+
+
+def _recipe(
+    separator: "Separator",
+    checkpoint: Path,
+    config: Path | None,
+    lora: Path | None,
+    settings: Mapping[str, object],
+    residuals: Mapping[str, list[str]],
+    sample_format: SampleFormat,
+) -> Recipe:
+    files = {"weights": checkpoint, "config": config, "lora": lora}
+    return Recipe(
+        checkpoint={
+            **{kind: {"file": file.name, "sha256": sha256(file)} for kind, file in files.items() if file is not None},
+            "settings": {name: value for name, value in settings.items() if name != "chunk_size"},
+        },
+        separation=separator.settings | {"residuals": residuals},
+        sample_format=sample_format,
+    )
 
 
 def _about(checkpoint: Path, separator: "Separator") -> str:
@@ -178,28 +292,62 @@ def _about(checkpoint: Path, separator: "Separator") -> str:
     )
 
 
+def _separate_all(
+    jobs: list[Job],
+    separator: "Separator",
+    recipe: Recipe,
+    sample_format: SampleFormat,
+    terminal: Terminal,
+    *,
+    skip_existing: bool,
+) -> bool:
+    """Whether a song failed."""
+    failed = False
+    skipped = 0
+    with terminal.bars(len(jobs)) as bars:
+        for number, job in enumerate(jobs, start=1):
+            place = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+            try:
+                if skip_existing and finished(job, recipe):
+                    skipped += 1
+                else:
+                    _separate_one(job, separator, recipe, sample_format, terminal, bars, place)
+            except Busy as busy:
+                terminal.warn(str(busy))
+            except (AudioFileError, OutputError, SeparationError) as error:
+                failed = True
+                terminal.fail(str(error))
+            bars.next_song()
+    if skipped:
+        terminal.say(f"{skipped} song{'s' if skipped > 1 else ''} left alone, whose stems are there")
+    return failed
+
+
 def _separate_one(
-    job: Job, separator: "Separator", sample_format: SampleFormat, terminal: Terminal, place: str
+    job: Job,
+    separator: "Separator",
+    recipe: Recipe,
+    sample_format: SampleFormat,
+    terminal: Terminal,
+    bars: Bars,
+    place: str,
 ) -> None:
-    began = time.monotonic()
-    recording = decode(job.song)
-    for warning in recording.warnings:
-        terminal.warn(warning)
-    channels, samples = recording.audio.shape
-    seconds = samples / recording.sample_rate
-    terminal.say(
-        f"{place}{job.song.name}: {clock(seconds)}, {recording.sample_rate} Hz {'stereo' if channels == 2 else 'mono'}"
+    song = begin(job)
+    length = "" if song.seconds is None else f"{clock(song.seconds)}, "
+    terminal.say(f"{place}{song.path.name}: {length}{song.sample_rate} Hz {'stereo' if song.channels == 2 else 'mono'}")
+    done = separate_song(
+        job,
+        song,
+        separator,
+        recipe,
+        sample_format,
+        note=terminal.warn,
+        bar=lambda work: bars.of(f"{place}{work}"),
     )
-    with terminal.bar(f"{place}separating") as progress:
-        stems = separator.separate(recording.audio, recording.sample_rate, progress=progress)
-    try:
-        gain = write_stems(job.files, stems, recording.sample_rate, sample_format)
-    except OSError as error:
-        raise OutputError(f"{job.song}: its stems cannot be written: {error.strerror or error}") from error
     for file in job.files.values():
         terminal.wrote(file)
-    if gain < 1:
-        terminal.say(f"all stems turned down by {decibels(gain)} dB, so that 24 bits do not clip")
-    took = time.monotonic() - began
-    speed = f"{seconds / took:.3g} times as fast as real time"
-    terminal.say(f"{clock(seconds)} of audio in {clock(took)}, {speed}")
+    if done.gain < 1:
+        terminal.say(f"all stems turned down by {decibels(done.gain)} dB, so that none clips")
+    seconds = done.samples / song.sample_rate
+    speed = f"{seconds / done.took:.3g} times as fast as real time"
+    terminal.say(f"{clock(seconds)} of audio in {clock(done.took)}, {speed}")

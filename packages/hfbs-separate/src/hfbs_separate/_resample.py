@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soxr
 
-from ._source import in_blocks
+from ._audio_source import in_blocks
 from ._types import Audio
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from operator import index
 from typing import Self, TypedDict, Unpack, overload
 
@@ -12,14 +13,14 @@ from torch import Tensor
 
 from hfbs_model import Checkpoint, inference_memory, load_checkpoint
 
+from ._audio_source import ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, separated
 from ._chunking import mode as chunking_mode
-from ._device import describe, resolve_device, resolve_precision
+from ._device import describe, resolve_device, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
 from ._estimate import Estimator
 from ._options import CHUNKINGS
 from ._resample import resampled
-from ._source import ArraySource, AudioSource, in_blocks
 from ._stems import Outputs
 from ._types import Audio, Progress
 
@@ -165,6 +166,22 @@ class Separator:
     def computes_on(self) -> str:
         """Device and precision in words, such as ``cpu, float32, 2 threads``."""
         return describe(self.device, self.precision)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What its stems depend on besides model and song, in values that JSON has.
+
+        The batch size counts only where chunks are weighted by it.
+        """
+        batch = {"batch_size": self.batch_size} if self.chunking == "msst" else {}
+        return {
+            "chunking": self.chunking,
+            **asdict(self.mode),
+            **batch,
+            "test_time_augmentation": self.averaged,
+            "precision": words_for(self.precision),
+            "stems": list(self.stems),
+        }
 
     @property
     def chunk_size(self) -> int:

@@ -1,44 +1,62 @@
-"""What the command says while it works: lines and a progress bar on stderr, the files written on stdout."""
+"""What a command says while it works: lines and bars on stderr, the files written on stdout, or both as JSON lines."""
 
+import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ._types import Progress as Callback
 
+type Speech = Literal["lines", "quiet", "json"]
+
 
 class Terminal:
-    """Where the command speaks. Without a terminal behind stderr there is no bar, and lines stay unbroken."""
+    """Where a command speaks. Without a terminal behind stderr there is no bar, and lines stay unbroken.
 
-    def __init__(self) -> None:
+    Args:
+        speech: ``"lines"`` for people; ``"quiet"``: warnings, errors and the files written alone; ``"json"``: one
+            object a line on stdout for all of it, and nothing on stderr.
+    """
+
+    def __init__(self, speech: Speech = "lines") -> None:
+        self._speech = speech
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         """One line of information."""
-        self._console.print(escape(one_line(message)))
+        if self._speech == "lines":
+            self._console.print(escape(one_line(message)))
+        self.event("info", message=one_line(message))
 
     def warn(self, message: str) -> None:
         """One line, marked as a warning."""
-        self._console.print(f"[yellow]hfbs: warning:[/yellow] {escape(one_line(message))}")
+        if self._speech != "json":
+            self._console.print(f"[yellow]hfbs: warning:[/yellow] {escape(one_line(message))}")
+        self.event("warning", message=one_line(message))
 
     def fail(self, message: str) -> None:
         """One line, marked as an error."""
-        self._console.print(f"[red]hfbs: error:[/red] {escape(one_line(message))}")
+        if self._speech != "json":
+            self._console.print(f"[red]hfbs: error:[/red] {escape(one_line(message))}")
+        self.event("error", message=one_line(message))
 
     def wrote(self, file: Path) -> None:
         """The path of a file written, on stdout, where a script can read it."""
-        sys.stdout.write(f"{file}\n")
-        sys.stdout.flush()
+        if self._speech != "json":
+            sys.stdout.write(f"{printable(str(file))}\n")
+            sys.stdout.flush()
+        self.event("wrote", file=printable(str(file)))
 
     @contextmanager
     def busy(self, message: str) -> Generator[None]:
         """Show that something without known length is under way."""
-        if not self._console.is_terminal:
+        if not self._shows_bars:
             yield
             return
         with self._console.status(escape(message)):
@@ -46,9 +64,18 @@ class Terminal:
 
     @contextmanager
     def bar(self, message: str) -> Generator[Callback | None]:
-        """Show a bar with the time left; it vanishes at the end. None where there is no terminal to show it on."""
-        if not self._console.is_terminal:
-            yield None
+        """Show a bar with the time left; it vanishes at the end. None where there is nothing to show it on."""
+        with self.bars(0) as bars:
+            yield bars.of(message)
+
+    @contextmanager
+    def bars(self, songs: int) -> Generator["Bars"]:
+        """Show how far the work on one song is, and above it, where there are several, that on all."""
+        if self._speech == "json":
+            yield _JsonBars(self)
+            return
+        if not self._shows_bars:
+            yield Bars()
             return
         columns = (
             TextColumn("{task.description}"),
@@ -58,17 +85,92 @@ class Terminal:
             TextColumn("left"),
         )
         with Progress(*columns, console=self._console, transient=True, expand=True) as progress:
-            task = progress.add_task(escape(message), total=None)
+            yield _RichBars(progress, songs)
 
-            def update(done: int, total: int | None) -> None:
-                progress.update(task, completed=done, total=total)
+    @property
+    def _shows_bars(self) -> bool:
+        return self._speech == "lines" and self._console.is_terminal
 
-            yield update
+    def event(self, kind: str, **facts: object) -> None:
+        """What happened, as a JSON line where these are wanted."""
+        if self._speech == "json":
+            sys.stdout.write(json.dumps({"event": kind, **facts}) + "\n")
+            sys.stdout.flush()
+
+
+class Bars:
+    """Bars that nobody sees."""
+
+    def of(self, message: str) -> Callback | None:  # noqa: ARG002
+        """What to call with the samples done of the song named, and the samples in all."""
+        return None
+
+    def next_song(self) -> None:
+        """The work on a song has ended, well or not."""
+
+
+class _RichBars(Bars):
+    """Bars on a terminal."""
+
+    def __init__(self, progress: Progress, songs: int) -> None:
+        self._progress = progress
+        self._all: TaskID | None = progress.add_task("all songs", total=songs) if songs > 1 else None
+        self._one: TaskID | None = None
+        self._ended = 0
+
+    def of(self, message: str) -> Callback:
+        self._clear()
+        one = self._one = self._progress.add_task(escape(printable(message)), total=None)
+
+        def update(done: int, total: int | None) -> None:
+            self._progress.update(one, completed=done, total=total)
+            if self._all is not None and total:
+                self._progress.update(self._all, completed=self._ended + min(1.0, done / total))
+
+        return update
+
+    def next_song(self) -> None:
+        """As :meth:`Bars.next_song`."""
+        self._clear()
+        self._ended += 1
+        if self._all is not None:
+            self._progress.update(self._all, completed=self._ended)
+
+    def _clear(self) -> None:
+        if self._one is not None:
+            self._progress.remove_task(self._one)
+            self._one = None
+
+
+class _JsonBars(Bars):
+    """Progress as JSON lines, at most one for each percent."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def of(self, message: str) -> Callback:
+        last = -1
+
+        def update(done: int, total: int | None) -> None:
+            nonlocal last
+            percent = None if not total else 100 * done // total
+            if percent != last or percent is None:
+                last = percent
+                self._terminal.event("progress", message=printable(message), done=done, total=total)
+
+        return update
 
 
 def one_line(message: str) -> str:
     """The message with line breaks and what stands around them made single spaces."""
-    return " ".join(line.strip() for line in message.splitlines() if line.strip())
+    return printable(" ".join(line.strip() for line in message.splitlines() if line.strip()))
+
+
+def printable(text: str) -> str:
+    """The text with bytes of file names that are no characters, and control characters, as escapes."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in text
+    )
 
 
 def clock(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """What a way of chunking says: chunks, and how much each of their samples counts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Chunk:
 class Mode(Protocol):
     """A way of chunking, with its settings."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     peak: ClassVar[float | None]
     """The level to which a louder song is turned down before the model sees it; None where it is left alone."""
 

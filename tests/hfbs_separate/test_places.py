@@ -7,26 +7,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfbs_separate import OutputError
-from hfbs_separate._outputs import plan_jobs, song_name
+from hfbs_separate._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing, song_name
+from hfbs_separate._songs import FoundSong
 
 STEMS = ("vocals", "other")
 
 
-def refusal(songs: list[Path], folder: Path, stems: tuple[str, ...] = STEMS, *, overwrite: bool = False) -> str:
+def planned(
+    songs: list[Path], folder: Path, stems: tuple[str, ...] = STEMS, names: str = DEFAULT_NAMES, below: str = "."
+) -> list[Job]:
+    found = [FoundSong(song, Path(below)) for song in songs]
+    return plan_jobs(found, stems, folder, names=names, extension=".wav")
+
+
+def refusal(songs: list[Path], folder: Path, stems: tuple[str, ...] = STEMS, names: str = DEFAULT_NAMES) -> str:
     with pytest.raises(OutputError) as caught:
-        plan_jobs(songs, stems, folder, overwrite=overwrite)
+        refuse_existing(planned(songs, folder, stems, names))
     return str(caught.value)
 
 
 def test_each_stem_of_each_song_has_its_own_place(tmp_path: Path) -> None:
     songs = [Path("a/one.flac"), Path("b/two.part.mp3")]
-    jobs = plan_jobs(songs, STEMS, tmp_path, overwrite=False)
+    jobs = planned(songs, tmp_path)
     assert [job.song for job in jobs] == songs
     assert [file.relative_to(tmp_path).as_posix() for job in jobs for file in job.files.values()] == [
         "one/vocals.wav",
         "one/other.wav",
         "two.part/vocals.wav",
         "two.part/other.wav",
+    ]
+    assert [job.record.relative_to(tmp_path).as_posix() for job in jobs] == [
+        "one/separation.json",
+        "two.part/separation.json",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -40,12 +52,10 @@ def test_a_songs_name_never_leaves_the_folder(name: str) -> None:
         assert place not in ("", ".", "..")
 
 
-@pytest.mark.parametrize(
-    ("one", "two"), [("a/song.flac", "b/song.mp3"), ("a/Song.wav", "a/song.wav"), ("x.wav", "x.wav")]
-)
+@pytest.mark.parametrize(("one", "two"), [("a/song.flac", "b/song.mp3"), ("a/Song.wav", "a/song.wav")])
 def test_songs_that_would_share_a_folder_are_refused(tmp_path: Path, one: str, two: str) -> None:
     message = refusal([Path(one), Path(two)], tmp_path)
-    assert message.startswith(f"{one} and {two} would both write their stems to {tmp_path}/")
+    assert message.startswith(f"{one} and {two} would both write {tmp_path}/")
     assert message.endswith("separate them in two calls with different output folders")
 
 
@@ -54,16 +64,19 @@ def test_a_stem_that_exists_is_refused_by_name_unless_it_may_be_overwritten(tmp_
     existing.parent.mkdir()
     existing.touch()
     assert refusal([Path("song.wav")], tmp_path) == (
-        f"{existing} exists: add --force to overwrite it, or name another folder with -o"
+        f"{existing} exists: add --skip-existing to leave finished songs alone, --force to overwrite, "
+        "or name another folder with -o"
     )
-    assert plan_jobs([Path("song.wav")], STEMS, tmp_path, overwrite=True)[0].files["other"] == existing
+    (job,) = planned([Path("song.wav")], tmp_path)
+    assert job.files["other"] == existing
+    assert job.missing == [tmp_path / "song" / "vocals.wav"]
 
 
 def test_a_song_is_never_overwritten_by_its_own_stem(tmp_path: Path) -> None:
     song = tmp_path / "vocals" / "vocals.wav"
     song.parent.mkdir()
     song.touch()
-    message = refusal([song], tmp_path, overwrite=True)
+    message = refusal([song], tmp_path)
     assert message.startswith(f"{song} is a song to be separated and would be overwritten")
 
 
@@ -76,7 +89,7 @@ def test_a_file_in_the_way_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way_of_a_stem_is_refused(tmp_path: Path) -> None:
     (tmp_path / "song" / "vocals.wav").mkdir(parents=True)
-    assert "is a folder, so the stem cannot be written there" in refusal([Path("song.wav")], tmp_path, overwrite=True)
+    assert "is a folder, so the stem cannot be written there" in refusal([Path("song.wav")], tmp_path)
 
 
 def test_a_folder_without_the_right_to_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,9 +102,36 @@ def test_a_folder_without_the_right_to_write_is_refused(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("stem", ["", "..", ".hidden", "../../etc/cron", "a/b", "a\\b", "a:b", "line\nbreak"])
 def test_a_stem_whose_name_is_no_file_name_is_refused(tmp_path: Path, stem: str) -> None:
     assert refusal([Path("song.wav")], tmp_path, ("vocals", stem)) == (
-        f"the configuration names a stem {stem!r}, which is no file name: rename it there"
+        f"a stem is named {stem!r}, which is no file name: rename it with --set stems=[…]"
     )
 
 
 def test_stems_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
-    assert "names two stems alike: Vocals, vocals" in refusal([Path("song.wav")], tmp_path, ("Vocals", "vocals"))
+    assert "two stems are named alike: Vocals, vocals" in refusal([Path("song.wav")], tmp_path, ("Vocals", "vocals"))
+
+
+def test_a_template_names_stems_and_songs_keep_their_place_among_folders(tmp_path: Path) -> None:
+    (job,) = planned([Path("in/album/one.flac")], tmp_path, names="{stem}/{song} ({stem})", below="album")
+    assert job.files["vocals"] == tmp_path / "album" / "vocals" / "one (vocals).wav"
+    assert job.record == tmp_path / "album" / "separation" / "one (separation).json"
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ("{song}", "got '{song}' without {stem}"),
+        ("{song}/{stems}", "got {stems} in '{song}/{stems}'"),
+        ("{song/{stem}", "got '{song/{stem}': unexpected '{' in field name"),
+        ("/tmp/{stem}", "got '/tmp/{stem}'"),
+        ("../{stem}", "got '../{stem}'"),
+        ("{stem}/", "got '{stem}/'"),
+    ],
+)
+def test_a_template_that_leaves_no_place_for_each_stem_is_refused(tmp_path: Path, names: str, problem: str) -> None:
+    message = refusal([Path("song.wav")], tmp_path, names=names)
+    assert message.startswith("names are a path below the output folder with {stem} in it, and {song}, such as ")
+    assert message.endswith(problem)
+
+
+def test_a_template_without_the_song_is_refused_for_two_songs(tmp_path: Path) -> None:
+    assert "would both write" in refusal([Path("one.wav"), Path("two.wav")], tmp_path, names="{stem}")

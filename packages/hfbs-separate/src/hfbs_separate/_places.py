@@ -1,0 +1,140 @@
+"""Where each stem of each song goes, checked before the first song is separated."""
+
+import os
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ._errors import OutputError
+from ._songs import FoundSong
+from ._source import STANDARD_INPUT
+
+DEFAULT_NAMES = "{song}/{stem}"
+_FIELDS = ("song", "stem")
+_RECORD = "separation"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One song and where what is made of it goes.
+
+    Attributes:
+        song: path of the song, ``-`` for standard input.
+        files: the file of each stem.
+        record: the file that says how the stems were made.
+    """
+
+    song: Path
+    files: dict[str, Path]
+    record: Path
+
+    @property
+    def missing(self) -> list[Path]:
+        """The stems that are not there."""
+        return [file for file in self.files.values() if not file.exists()]
+
+
+def plan_jobs(
+    songs: Sequence[FoundSong], stems: Sequence[str], folder: Path, *, names: str, extension: str
+) -> list[Job]:
+    """Give every stem of every song its place.
+
+    Args:
+        songs: what was found.
+        stems: names of the stems.
+        folder: the output folder.
+        names: the place of a stem below the output folder and the song's own, with ``{song}`` and ``{stem}``.
+        extension: what is put after that, such as ``.wav``.
+
+    Raises:
+        OutputError: ``names`` leaves no place for each stem, two songs or two stems would get the same file, a stem's
+            name is no file name, a place is taken by a folder or is itself a song, or the folder cannot hold files.
+    """
+    check_names(names)
+    _check_stem_names(stems)
+    check_folder(folder)
+    owners: dict[str, Path] = {}
+    real_songs = {os.path.realpath(found.song) for found in songs}
+    jobs: list[Job] = []
+    for found in songs:
+        place = folder / found.folder
+        files = {stem: _below(place, names, found.song, stem, extension) for stem in stems}
+        record = _below(place, names, found.song, _RECORD, ".json")
+        for file in files.values():
+            other = owners.setdefault(str(file).casefold(), found.song)
+            if other != found.song:
+                raise OutputError(
+                    f"{other} and {found.song} would both write {file}: "
+                    "separate them in two calls with different output folders"
+                )
+            _check_file(file, real_songs)
+        jobs.append(Job(found.song, files, record))
+    return jobs
+
+
+def song_name(song: Path) -> str:
+    """The song's file name without its last suffix; the whole file name where nothing usable would be left."""
+    if song == STANDARD_INPUT:
+        return "stdin"
+    return song.name if song.stem.strip(". ") == "" else song.stem
+
+
+def check_names(names: str) -> None:
+    """Raise OutputError where a template would not give each stem of each song a place of its own below a folder."""
+    rule = "names are a path below the output folder with {stem} in it, and {song}, such as {song}_{stem}"
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(names) if field is not None]
+    except ValueError as error:
+        raise OutputError(f"{rule}, got {names!r}: {error}") from error
+    unknown = [field for field in fields if field not in _FIELDS]
+    if unknown:
+        raise OutputError(f"{rule}, got {{{unknown[0]}}} in {names!r}")
+    if "stem" not in fields:
+        raise OutputError(f"{rule}, got {names!r} without {{stem}}")
+    path = PurePosixPath(names)
+    if path.is_absolute() or ".." in path.parts or names.endswith("/"):
+        raise OutputError(f"{rule}, got {names!r}")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OutputError where nothing can be created in the folder, or it cannot be made."""
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is a file, so {folder} cannot be the output folder: name another with -o")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"{nearest} may not be written to: name another output folder with -o")
+
+
+def refuse_existing(jobs: Sequence[Job]) -> None:
+    """Raise OutputError where a stem is there already."""
+    for file in _existing(jobs):
+        raise OutputError(
+            f"{file} exists: add --skip-existing to leave finished songs alone, --force to overwrite, "
+            "or name another folder with -o"
+        )
+
+
+def _existing(jobs: Sequence[Job]) -> Iterator[Path]:
+    return (file for job in jobs for file in job.files.values() if file.exists())
+
+
+def _below(place: Path, names: str, song: Path, stem: str, extension: str) -> Path:
+    return place / (names.format(song=song_name(song), stem=stem) + extension)
+
+
+def _check_stem_names(stems: Sequence[str]) -> None:
+    for stem in stems:
+        if not stem or stem.startswith(".") or any(sign in stem for sign in '/\\:*?"<>|') or not stem.isprintable():
+            raise OutputError(f"a stem is named {stem!r}, which is no file name: rename it with --set stems=[…]")
+    if len({stem.casefold() for stem in stems}) < len(stems):
+        raise OutputError(f"two stems are named alike: {', '.join(stems)}; rename one with --set stems=[…]")
+
+
+def _check_file(file: Path, real_songs: set[str]) -> None:
+    if file.parent.exists() and not file.parent.is_dir():
+        raise OutputError(f"{file.parent} is a file, so no stem can be written into it: name another folder with -o")
+    if file.is_dir():
+        raise OutputError(f"{file} is a folder, so the stem cannot be written there: name another folder with -o")
+    if file.exists() and os.path.realpath(file) in real_songs:
+        raise OutputError(f"{file} is a song to be separated and would be overwritten: name another folder with -o")
