@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfbs_separate._resample import resample
+from hfbs_separate._resample import resample, resampled
 
 RATES = st.sampled_from([8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000])
 
@@ -65,3 +65,15 @@ def test_axes_before_time_are_kept_and_each_is_resampled_alone() -> None:
     for stem in range(3):
         for channel in range(2):
             np.testing.assert_array_equal(whole[stem, channel], resample(audio[stem, channel], 48000, 44100))
+
+
+@given(st.integers(1, 2), st.lists(st.integers(0, 3000), min_size=1, max_size=5).filter(any), RATES, RATES)
+def test_block_by_block_gives_what_the_whole_gives(channels: int, lengths: list[int], source: int, target: int) -> None:
+    audio = np.random.default_rng(0).uniform(-1, 1, (channels, sum(lengths))).astype(np.float32)
+    blocks = np.split(audio, np.cumsum(lengths)[:-1], axis=1)
+    got = np.concatenate(list(resampled(blocks, source, target)), axis=1)
+    np.testing.assert_array_equal(got, resample(audio, source, target))
+
+
+def test_no_block_gives_none() -> None:
+    assert list(resampled([], 44100, 48000)) == []
