@@ -18,6 +18,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from hfbs_separate import SeparationError, Separator, _decode
+from hfbs_separate._options import EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from hfbs_separate.cli import main
 
 HFBS = Path(sys.executable).with_name("hfbs")
@@ -125,15 +126,28 @@ def test_ten_seconds_of_a_real_song_are_separated(
     assert all(np.abs(stem).max() > 1e-4 for stem in stems)
 
 
+@pytest.mark.parametrize("sample_format", SAMPLE_FORMATS)
+def test_every_format_is_written_with_its_extension(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, sample_format: SampleFormat
+) -> None:
+    result = separate(song, "--format", sample_format)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "out" / song.stem
+    files = [folder / f"{name}{EXTENSIONS[sample_format]}" for name in ("vocals", "other")]
+    assert result.stdout.splitlines() == [str(file) for file in files]
+    assert sorted(folder.iterdir()) == sorted(files)
+    assert {_decode.decode(file).audio.shape[1] for file in files} == {36000 if sample_format == "opus" else 6000}
+
+
 def test_24_bits_that_would_clip_are_turned_down_with_a_report(
     separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loud = {"vocals": np.array([[0, 2.0]], np.float32), "other": np.array([[0.5, -0.5]], np.float32)}
+    loud = {"vocals": np.array([[0, 2.0]] * 2, np.float32), "other": np.array([[0.5, -0.5]] * 2, np.float32)}
     monkeypatch.setattr(Separator, "separate", lambda *_, **__: loud)
     result = separate(song, "--format", "24")
-    assert "all stems turned down by 6.02 dB, so that 24 bits do not clip" in result.stderr.splitlines()
+    assert "all stems turned down by 6.02 dB, so that none clips" in result.stderr.splitlines()
     vocals, other = (soundfile.read(line)[0] for line in result.stdout.splitlines())
-    np.testing.assert_allclose([vocals, other], [[0, 1], [0.25, -0.25]], atol=3e-7)
+    np.testing.assert_allclose([vocals[:, 0], other[:, 1]], [[0, 1], [0.25, -0.25]], atol=3e-7)
 
 
 def test_existing_stems_are_kept_unless_forced(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
@@ -294,7 +308,7 @@ def test_a_stem_name_that_leaves_the_folder_is_refused(
         (["--batch-size", "0"], "Invalid value for '--batch-size': 0 is not in the range x>=1."),
         (["--device", "gpu"], "Invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'."),
         (["--precision", "half"], "Invalid value for '--precision': 'half' is not one of 'auto', 'float32', "),
-        (["--format", "16"], "Invalid value for '--format': '16' is not one of 'float', '24'."),
+        (["--format", "32"], "Invalid value for '--format': '32' is not one of 'float', '24', '16', 'flac', "),
         (["--overlaps", "2"], "No such option"),
     ],
 )

@@ -14,19 +14,19 @@ STEMS = ("vocals", "other")
 
 def refusal(songs: list[Path], folder: Path, stems: tuple[str, ...] = STEMS, *, overwrite: bool = False) -> str:
     with pytest.raises(OutputError) as caught:
-        plan_jobs(songs, stems, folder, overwrite=overwrite)
+        plan_jobs(songs, stems, folder, extension=".wav", overwrite=overwrite)
     return str(caught.value)
 
 
 def test_each_stem_of_each_song_has_its_own_place(tmp_path: Path) -> None:
     songs = [Path("a/one.flac"), Path("b/two.part.mp3")]
-    jobs = plan_jobs(songs, STEMS, tmp_path, overwrite=False)
+    jobs = plan_jobs(songs, STEMS, tmp_path, extension=".flac", overwrite=False)
     assert [job.song for job in jobs] == songs
     assert [file.relative_to(tmp_path).as_posix() for job in jobs for file in job.files.values()] == [
-        "one/vocals.wav",
-        "one/other.wav",
-        "two.part/vocals.wav",
-        "two.part/other.wav",
+        "one/vocals.flac",
+        "one/other.flac",
+        "two.part/vocals.flac",
+        "two.part/other.flac",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -56,7 +56,8 @@ def test_a_stem_that_exists_is_refused_by_name_unless_it_may_be_overwritten(tmp_
     assert refusal([Path("song.wav")], tmp_path) == (
         f"{existing} exists: add --force to overwrite it, or name another folder with -o"
     )
-    assert plan_jobs([Path("song.wav")], STEMS, tmp_path, overwrite=True)[0].files["other"] == existing
+    (job,) = plan_jobs([Path("song.wav")], STEMS, tmp_path, extension=".wav", overwrite=True)
+    assert job.files["other"] == existing
 
 
 def test_a_song_is_never_overwritten_by_its_own_stem(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import click
 from ._decode import decode, probe
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded
-from ._options import DEVICES, PRECISIONS, SAMPLE_FORMATS, SampleFormat
+from ._options import DEVICES, EXTENSIONS, PRECISIONS, SAMPLE_FORMATS, SampleFormat
 from ._outputs import Job, check_folder, check_song_names, plan_jobs
 from ._settings_option import FILE, settings_options
 from ._terminal import Terminal, clock
-from ._write import decibels, write_stems
+from ._write import decibels, stems_writer
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "folder",
     required=True,
     type=click.Path(path_type=Path),
-    help="Stems go to FOLDER/<song's name>/<stem>.wav, each as long as its song and at its rate.",
+    help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --format has it, each as long as its song.",
     metavar="FOLDER",
 )
 @click.option(
@@ -47,8 +47,9 @@ if TYPE_CHECKING:
     type=click.Choice(SAMPLE_FORMATS),
     default="float",
     show_default=True,
-    help="Samples of the stems: 32-bit float, or 24-bit integers. Where 24 bits would clip, all stems of the song are "
-    "turned down by the same gain, which is reported.",
+    help="What the stems' files hold. float, 24, 16: WAV with 32-bit floats or with integers. flac, flac16: FLAC with "
+    "24 or 16 bits. mp3, opus, m4a: lossy, at high bit rates. Where all but float would clip, all stems of the song "
+    "are turned down by the same gain, which is reported.",
 )
 @click.option("--force", is_flag=True, help="Overwrite stems that are there. Without it, that is an error.")
 @click.option(
@@ -124,7 +125,7 @@ def separate(
         model = loaded(checkpoint, config, lora, settings)
         separator = _separator(model, device, precision, overlap, chunk_seconds, batch_size)
     try:
-        jobs = plan_jobs(songs, separator.stems, folder, overwrite=force)
+        jobs = plan_jobs(songs, separator.stems, folder, extension=EXTENSIONS[sample_format], overwrite=force)
     except OutputError as error:
         raise click.ClickException(str(error)) from error
 
@@ -194,13 +195,18 @@ def _separate_one(
     with terminal.bar(f"{place}separating") as progress:
         stems = separator.separate(recording.audio, recording.sample_rate, progress=progress)
     try:
-        gain = write_stems(job.files, stems, recording.sample_rate, sample_format)
+        with stems_writer(
+            job.files, sample_rate=recording.sample_rate, channels=channels, sample_format=sample_format
+        ) as writer:
+            writer.write(stems)
+            with terminal.bar(f"{place}encoding") as progress:
+                gain = writer.finish(progress)
     except OSError as error:
         raise OutputError(f"{job.song}: its stems cannot be written: {error.strerror or error}") from error
     for file in job.files.values():
         terminal.wrote(file)
     if gain < 1:
-        terminal.say(f"all stems turned down by {decibels(gain)} dB, so that 24 bits do not clip")
+        terminal.say(f"all stems turned down by {decibels(gain)} dB, so that none clips")
     took = time.monotonic() - began
     speed = f"{seconds / took:.3g} times as fast as real time"
     terminal.say(f"{clock(seconds)} of audio in {clock(took)}, {speed}")

@@ -16,8 +16,10 @@ class Job:
     files: dict[str, Path]
 
 
-def plan_jobs(songs: Sequence[Path], stems: Sequence[str], folder: Path, *, overwrite: bool) -> list[Job]:
-    """Give every stem the place ``folder/<song's name>/<stem>.wav``.
+def plan_jobs(
+    songs: Sequence[Path], stems: Sequence[str], folder: Path, *, extension: str, overwrite: bool
+) -> list[Job]:
+    """Give every stem the place ``folder/<song's name>/<stem><extension>``.
 
     Raises:
         OutputError: two songs or two stems would get the same file, a stem's name is no file name, a file is there
@@ -26,7 +28,7 @@ def plan_jobs(songs: Sequence[Path], stems: Sequence[str], folder: Path, *, over
     _check_stem_names(stems)
     check_song_names(songs, folder)
     check_folder(folder)
-    jobs = [Job(song, {stem: folder / song_name(song) / f"{stem}.wav" for stem in stems}) for song in songs]
+    jobs = [Job(song, {stem: folder / song_name(song) / f"{stem}{extension}" for stem in stems}) for song in songs]
     for job in jobs:
         for file in job.files.values():
             _check_file(file, songs, overwrite=overwrite)
