@@ -141,5 +141,5 @@ def bench(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def demo(session: nox.Session) -> None:
     """Separate a song, and say where its stems are."""
-    sync(session, "--package=hfbs-separate")
+    sync(session, "--package=hfbs-separate", "--group=demo")
     session.run("python", "docs/examples/demo.py", *session.posargs)

@@ -1,13 +1,16 @@
 """The command: what it writes, what it says, and that every refusal is one line with nothing left behind."""
 
+import json
 import os
 import pickle
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ import soundfile
 import torch
 from click.testing import CliRunner, Result
 
-from hfbs_separate import SeparationError, Separator, _decode
+from hfbs_separate import SeparationError, Separator
+from hfbs_separate._decode import SongFile, decode
 from hfbs_separate._device import resolve_precision
+from hfbs_separate._options import EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from hfbs_separate.cli import main
 
 HFBS = Path(sys.executable).with_name("hfbs")
@@ -66,7 +71,7 @@ def test_a_song_is_separated_to_its_place(
     assert result.stdout == f"{folder / 'vocals.wav'}\n{folder / 'other.wav'}\n"
     audio = soundfile.read(song, dtype="float32")[0]
     expected = Separator.from_checkpoint(*tiny_checkpoint, device="cpu").separate(audio.T, 8000)
-    assert sorted(file.name for file in folder.iterdir()) == ["other.wav", "vocals.wav"]
+    assert sorted(file.name for file in folder.iterdir()) == ["other.wav", "separation.json", "vocals.wav"]
     for name, stem in expected.items():
         written, rate = soundfile.read(folder / f"{name}.wav", dtype="float32")
         assert (rate, soundfile.info(folder / f"{name}.wav").subtype) == (8000, "FLOAT")
@@ -127,15 +132,28 @@ def test_ten_seconds_of_a_real_song_are_separated(
     assert all(np.abs(stem).max() > 1e-4 for stem in stems)
 
 
+@pytest.mark.parametrize("sample_format", SAMPLE_FORMATS)
+def test_every_format_is_written_with_its_extension(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, sample_format: SampleFormat
+) -> None:
+    result = separate(song, "--format", sample_format)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "out" / song.stem
+    files = [folder / f"{name}{EXTENSIONS[sample_format]}" for name in ("vocals", "other")]
+    assert result.stdout.splitlines() == [str(file) for file in files]
+    assert sorted(folder.iterdir()) == sorted([*files, folder / "separation.json"])
+    assert {decode(file).audio.shape[1] for file in files} == {36000 if sample_format == "opus" else 6000}
+
+
 def test_24_bits_that_would_clip_are_turned_down_with_a_report(
     separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loud = {"vocals": np.array([[0, 2.0]], np.float32), "other": np.array([[0.5, -0.5]], np.float32)}
-    monkeypatch.setattr(Separator, "separate", lambda *_, **__: loud)
+    loud = {"vocals": np.array([[0, 2.0]] * 2, np.float32), "other": np.array([[0.5, -0.5]] * 2, np.float32)}
+    monkeypatch.setattr(Separator, "stream", lambda *_, **__: iter([loud]))
     result = separate(song, "--format", "24")
-    assert "all stems turned down by 6.02 dB, so that 24 bits do not clip" in result.stderr.splitlines()
+    assert "all stems turned down by 6.02 dB, so that none clips" in result.stderr.splitlines()
     vocals, other = (soundfile.read(line)[0] for line in result.stdout.splitlines())
-    np.testing.assert_allclose([vocals, other], [[0, 1], [0.25, -0.25]], atol=3e-7)
+    np.testing.assert_allclose([vocals[:, 0], other[:, 1]], [[0, 1], [0.25, -0.25]], atol=3e-7)
 
 
 def test_existing_stems_are_kept_unless_forced(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
@@ -144,7 +162,11 @@ def test_existing_stems_are_kept_unless_forced(separate: Callable[..., Result], 
     stem.write_text("precious")
     result = separate(song)
     assert (result.exit_code, stem.read_text()) == (2, "precious")
-    assert result.stderr == f"hfbs: error: {stem} exists: add --force to overwrite it, or name another folder with -o\n"
+    assert (
+        result.stderr
+        == f"hfbs: error: {stem} exists: add --skip-existing to leave finished songs alone, --force to overwrite, "
+        "or name another folder with -o\n"
+    )
     assert separate(song, "--force").exit_code == 0
     assert soundfile.info(stem).frames == 6000
 
@@ -155,7 +177,6 @@ def test_existing_stems_are_kept_unless_forced(separate: Callable[..., Result], 
         ("none.wav", None, "no such file or directory"),
         ("empty.wav", b"", "the file is empty (0 bytes)"),
         ("notes.mp3", b"no sound but words\n" * 99, "FFmpeg cannot read this file: invalid data found when"),
-        (".", None, "a folder or a device, not a file; name the song itself"),
     ],
 )
 def test_songs_that_cannot_be_read_are_refused_before_anything_is_loaded(
@@ -200,8 +221,11 @@ def test_nan_in_a_song_is_refused(separate: Callable[..., Result], tmp_path: Pat
 def test_songs_that_would_share_a_folder_are_refused(
     separate: Callable[..., Result], song: Path, tmp_path: Path
 ) -> None:
-    message = refusal(separate(song, song.with_suffix(".mp3")), tmp_path / "out")
-    assert message.startswith(f"{song} and {song.with_suffix('.mp3')} would both write their stems to ")
+    other = tmp_path / "other" / song.with_suffix(".mp3").name
+    other.parent.mkdir()
+    shutil.copy(song, other)
+    message = refusal(separate(song, other), tmp_path / "out")
+    assert message.startswith(f"{song} and {other} would both write {tmp_path / 'out' / 'My song [live]'}/")
 
 
 def test_the_output_folder_cannot_be_a_file(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
@@ -281,7 +305,7 @@ def test_a_stem_name_that_leaves_the_folder_is_refused(
     config = tmp_path / "other.yaml"
     config.write_text(tiny_checkpoint[1].read_text().replace("[vocals,", f"['{stem}',"))
     assert refusal(separate(song, config=config), tmp_path / "out") == (
-        f"the configuration names a stem {stem!r}, which is no file name: rename it there"
+        f"a stem is named {stem!r}, which is no file name: rename it with --set stems=[…]"
     )
 
 
@@ -296,7 +320,7 @@ def test_a_stem_name_that_leaves_the_folder_is_refused(
         (["--batch-size", "0"], "Invalid value for '--batch-size': 0 is not in the range x>=1."),
         (["--device", "gpu"], "Invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'."),
         (["--precision", "half"], "Invalid value for '--precision': 'half' is not one of 'auto', 'float32', "),
-        (["--format", "16"], "Invalid value for '--format': '16' is not one of 'float', '24'."),
+        (["--format", "32"], "Invalid value for '--format': '32' is not one of 'float', '24', '16', 'flac', "),
         (["--overlaps", "2"], "No such option"),
     ],
 )
@@ -341,7 +365,7 @@ def test_a_model_that_fails_in_the_work_is_reported_with_the_song(
     def fail(*_: object, **__: object) -> None:
         raise SeparationError("the model gave NaN or infinity in float16: use float32")
 
-    monkeypatch.setattr(Separator, "separate", fail)
+    monkeypatch.setattr(Separator, "stream", fail)
     result = separate(song)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == (
@@ -366,14 +390,20 @@ def test_a_full_disk_is_reported_and_leaves_nothing(
 
 
 def test_what_is_odd_about_a_song_is_a_warning_line(
-    separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
+    separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audio = np.zeros((2, 100), np.float32)
-    recording = _decode.Recording(audio, 8000, ("song: 1 damaged packet could not be decoded, left out",))
-    monkeypatch.setattr("hfbs_separate._command_separate.decode", lambda _: recording)
+    told = "song: 1 damaged packet could not be decoded, left out"
+
+    def blocks(_: SongFile, warn: Callable[[str], None]) -> Iterator[np.ndarray]:
+        yield np.zeros((2, 100), np.float32)
+        warn(told)
+
+    monkeypatch.setattr(SongFile, "blocks", blocks)
     result = separate(song)
     assert result.exit_code == 0
-    assert "hfbs: warning: song: 1 damaged packet could not be decoded, left out\n" in result.stderr
+    assert f"hfbs: warning: {told}\n" in result.stderr
+    record = json.loads((tmp_path / "out" / "My song [live]" / "separation.json").read_text())
+    assert record["notes"] == [told]
 
 
 def test_what_is_odd_about_a_configuration_is_a_warning_line(
@@ -534,5 +564,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tupl
         finally:
             process.kill()
     assert (process.returncode, stdout) == (130, "")
-    assert stderr.strip() == "hfbs: error: interrupted; the song in work left nothing behind"
+    told, again = stderr.strip().split(". Go on with: ")
+    assert told == "hfbs: error: interrupted; the song in work left nothing behind"
+    assert shlex.split(again) == ["hfbs", *map(str, command[1:]), "--skip-existing"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]

@@ -12,7 +12,7 @@ from ._decode import open_song
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded
 from ._options import CHUNKINGS, DEVICES, EXTENSIONS, PRECISIONS, SAMPLE_FORMATS, SampleFormat
-from ._places import DEFAULT_NAMES, Job, check_folder, check_names, plan_jobs, refuse_existing
+from ._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing
 from ._record import Recipe, sha256
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
@@ -195,9 +195,9 @@ def separate(
     if force and skip_existing:
         raise click.UsageError("--force overwrites stems, --skip-existing leaves them alone: give one of them")
     try:
-        check_names(names)
-        check_folder(folder)
         found = find_songs(songs, output=folder)
+        # Whatever the stems' names turn out to be: before the model is loaded, which takes long.
+        plan_jobs(found, ("stem",), folder, names=names, extension=EXTENSIONS[sample_format])
         for named in found:
             if named.song != STANDARD_INPUT and str(named.song) in songs:
                 open_song(named.song)

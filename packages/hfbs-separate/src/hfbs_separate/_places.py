@@ -51,7 +51,7 @@ def plan_jobs(
         OutputError: ``names`` leaves no place for each stem, two songs or two stems would get the same file, a stem's
             name is no file name, a place is taken by a folder or is itself a song, or the folder cannot hold files.
     """
-    check_names(names)
+    _check_names(names)
     _check_stem_names(stems)
     check_folder(folder)
     owners: dict[str, Path] = {}
@@ -80,7 +80,7 @@ def song_name(song: Path) -> str:
     return song.name if song.stem.strip(". ") == "" else song.stem
 
 
-def check_names(names: str) -> None:
+def _check_names(names: str) -> None:
     """Raise OutputError where a template would not give each stem of each song a place of its own below a folder."""
     rule = "names are a path below the output folder with {stem} in it, and {song}, such as {song}_{stem}"
     try:

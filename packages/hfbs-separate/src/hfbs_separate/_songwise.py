@@ -150,6 +150,8 @@ def finished(job: Job, recipe: Recipe) -> bool:
     """
     try:
         found = state(job, recipe)
+        if found == "done":
+            clear_leftovers([*job.files.values(), job.record])
     except OSError as error:
         raise AudioFileError(f"{job.song}: {(error.strerror or str(error)).lower()}") from error
     if found == "other":
