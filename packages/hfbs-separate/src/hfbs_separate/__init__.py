@@ -11,6 +11,7 @@ from ._errors import OutputError as OutputError
 from ._errors import SeparationError as SeparationError
 
 if TYPE_CHECKING:
+    from ._audio_source import AudioSource as AudioSource
     from ._separator import Separator as Separator
 
 
@@ -19,8 +20,12 @@ def __getattr__(name: str) -> object:
         from ._separator import Separator
 
         return Separator
+    if name == "AudioSource":
+        from ._audio_source import AudioSource
+
+        return AudioSource
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return ["AudioFileError", "OptionError", "OutputError", "SeparationError", "Separator"]
+    return ["AudioFileError", "AudioSource", "OptionError", "OutputError", "SeparationError", "Separator"]
