@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ._decode import open_song
-from ._errors import AudioFileError, OptionError, OutputError, SeparationError
+from ._errors import AudioFileError, OutputError, SeparationError
 from ._loading import loaded
-from ._options import CHUNKINGS, DEVICES, EXTENSIONS, PRECISIONS, SAMPLE_FORMATS, SampleFormat
+from ._options import EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from ._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing
 from ._record import Recipe, sha256
+from ._separator_options import about_separator, needed_settings, separator_of, separator_options
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
 from ._songwise import Busy, begin, finished, separate_song
@@ -98,63 +99,7 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     is_flag=True,
     help="Leave songs alone whose stems are there, made with the same settings: go on where a run was ended.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(DEVICES),
-    default="auto",
-    show_default=True,
-    help="Where the model runs. auto: CUDA, else MPS, else the CPU.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="What attention and feed-forward layers compute in. auto: float16 on CUDA, bfloat16 on processors with "
-    "bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
-)
-@click.option(
-    "--chunking",
-    type=click.Choice(CHUNKINGS),
-    default=CHUNKINGS[0],
-    show_default=True,
-    help="How a song is cut and put together. msst, audio-separator: exactly as those programs do it, in float32 "
-    "unless --precision says otherwise.",
-)
-@click.option(
-    "--overlap",
-    type=click.IntRange(min=1),
-    metavar="COUNT",
-    help="How many chunks cover each sample (a count, neither a fraction nor seconds): 4 takes twice as long as 2. "
-    "Default: as the checkpoint has it.",
-)
-@click.option(
-    "--chunk-seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Length of a chunk: what the model sees at once. Default: as the checkpoint has it.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    metavar="COUNT",
-    help="How many chunks the model gets at once. Default: 1, on CUDA as many as fit, at most 8. Where memory runs "
-    "out, it is halved.",
-)
-@click.option(
-    "--shifts",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="COUNT",
-    help="Average so many passes whose chunks begin in other places; each takes as long as one.",
-)
-@click.option(
-    "--tta",
-    is_flag=True,
-    help="Average over the song as it is, with channels swapped, and with its polarity reversed: three times as long.",
-)
-@click.option("--compile", "compiled", is_flag=True, help="Compile the model first: half a minute that GPUs make good.")
+@separator_options
 @click.option("--quiet", "speech", flag_value="quiet", help="Say nothing but warnings, errors and the files written.")
 @click.option("--json", "speech", flag_value="json", help="Say everything as JSON lines on stdout, progress included.")
 @click.pass_context
@@ -173,15 +118,7 @@ def separate(
     residuals: dict[str, list[str]],
     force: bool,
     skip_existing: bool,
-    device: str,
-    precision: str,
-    chunking: str,
-    overlap: int | None,
-    chunk_seconds: float | None,
-    batch_size: int | None,
-    shifts: int,
-    tta: bool,
-    compiled: bool,
+    options: "SeparatorOptions",
     speech: Speech | None,
 ) -> None:
     """Separate each SONG into its stems: any audio or video file that FFmpeg decodes, a folder of them, a pattern such
@@ -205,27 +142,10 @@ def separate(
         raise click.ClickException(str(error)) from error
 
     with terminal.busy(f"loading {checkpoint.name}"):
-        if chunk_seconds is not None:  # overrules any chunk_size, which then need not be known
-            settings = {"chunk_size": 1, **settings}
-        model = loaded(checkpoint, config, lora, settings)
+        model = loaded(checkpoint, config, lora, needed_settings(settings, options))
         if instrumental:
             residuals = {"instrumental": [_vocals_of(model)], **residuals}
-        separator = _separator(
-            model,
-            {
-                "device": device,
-                "precision": precision,
-                "chunking": chunking,
-                "overlap": overlap,
-                "chunk_seconds": chunk_seconds,
-                "batch_size": batch_size,
-                "shifts": shifts,
-                "test_time_augmentation": tta,
-                "stems": stems,
-                "residuals": residuals,
-                "compiled": compiled,
-            },
-        )
+        separator = separator_of(model, {**options, "stems": stems, "residuals": residuals})
         recipe = _recipe(separator, checkpoint, config, lora, settings, residuals, sample_format)
     try:
         jobs = plan_jobs(found, separator.stems, folder, names=names, extension=EXTENSIONS[sample_format])
@@ -237,7 +157,7 @@ def separate(
     for told in model.report.notes:
         terminal.warn(told)
     terminal.say(separator.computes_on)
-    terminal.say(_about(checkpoint, separator))
+    terminal.say(about_separator(checkpoint, separator))
     try:
         failed = _separate_all(jobs, separator, recipe, sample_format, terminal, skip_existing=skip_existing)
     except KeyboardInterrupt:
@@ -245,15 +165,6 @@ def separate(
         terminal.fail(f"interrupted; the song in work left nothing behind. Go on with: {again}")
         context.exit(130)
     context.exit(2 if failed else 0)
-
-
-def _separator(checkpoint: "Checkpoint", options: "SeparatorOptions") -> "Separator":
-    from ._separator import Separator
-
-    try:
-        return Separator(checkpoint, **options)
-    except OptionError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _vocals_of(checkpoint: "Checkpoint") -> str:
@@ -275,20 +186,10 @@ def _recipe(
     return Recipe(
         checkpoint={
             **{kind: {"file": file.name, "sha256": sha256(file)} for kind, file in files.items() if file is not None},
-            "settings": {name: value for name, value in settings.items() if name != "chunk_size"},
+            "settings": settings,
         },
         separation=separator.settings | {"residuals": residuals},
         sample_format=sample_format,
-    )
-
-
-def _about(checkpoint: Path, separator: "Separator") -> str:
-    channels = "stereo" if separator.audio_channels == 2 else "mono"
-    chunk = separator.chunk_size / separator.sample_rate
-    cover = f"{separator.overlap} chunks cover" if separator.overlap > 1 else "1 chunk covers"
-    return (
-        f"{checkpoint.name}: {', '.join(separator.stems)}; {separator.sample_rate} Hz {channels}, "
-        f"chunks of {chunk:.3g} s, {cover} each sample"
     )
 
 
