@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from hfbs_separate import AudioFileError, OptionError, OutputError, view
 from hfbs_separate._decode import decode
+from hfbs_separate._view_page import page_parts
 from hfbs_separate._view_spectrogram import Scale, Spectrogram, common_scale, frequency_range, palette, picture
 from hfbs_separate._view_tracks import find_tracks
 from hfbs_separate.cli import main
@@ -147,7 +148,7 @@ def test_without_a_mixture_the_overview_is_of_the_sum_of_the_stems(folder: Path)
     song = Parsed(write_page(folder).path).song
     assert song["overviewOf"] == "sum of stems"
     assert not any("mixture" in note for note in song["notes"])
-    total = sum(soundfile.read(folder / f"{name}.wav")[0] for name in ("vocals", "other"))
+    total = np.sum([soundfile.read(folder / f"{name}.wav")[0] for name in ("vocals", "other")], axis=0)
     assert max(song["overview"]) == 255  # the loudest of all, its own scale
     assert song["overview"][-1] == round(255 * np.abs(total[-(RATE // 4 % 256) :]).max() / np.abs(total).max())
 
@@ -177,7 +178,7 @@ def test_names_are_text_whatever_they_hold(tmp_path: Path, name: str) -> None:
 
 
 def test_a_slash_that_ends_a_script_stays_text() -> None:
-    parts = view.page_parts("</title>", {"tracks": [{"name": "</script><script>alert(1)</script>"}]}, [])
+    parts = page_parts("</title>", {"tracks": [{"name": "</script><script>alert(1)</script>"}]}, [])
     text = b"".join(parts).decode()
     assert "alert(1)</script>" not in text
     assert "<title>&lt;/title&gt;</title>" in text

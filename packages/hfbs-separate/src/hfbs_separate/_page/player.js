@@ -140,13 +140,12 @@ class Player {
     this.applyVolumes();
   }
 
-  // Alone, or beside those that are soloed already.
+  // Beside those that are soloed already; else alone, or off where it is alone already.
   toggleSolo(number, beside) {
-    const soloed = !this.tracks[number].soloed;
-    this.tracks.forEach((track, other) => {
-      if (other === number) track.soloed = soloed;
-      else if (!beside) track.soloed = false;
-    });
+    const others = this.tracks.filter((_, other) => other !== number);
+    const chosen = this.tracks[number];
+    chosen.soloed = !chosen.soloed || (!beside && others.some(({ soloed }) => soloed));
+    if (!beside) for (const other of others) other.soloed = false;
     this.applyVolumes();
   }
 
