@@ -74,6 +74,13 @@ def tests(session: nox.Session, package: str) -> None:
     session.run("pytest", folder, "-m", "compiled or unchecked", *session.posargs, success_codes=[0, 5])
 
 
+@nox.session(python="3.12")
+def browser(session: nox.Session) -> None:
+    """Open pages of stems in Chromium, which must be installed: they play, and ask for nothing."""
+    sync(session, "--package=hfbs-separate", "--group=test", "--group=browser")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def parity(session: nox.Session) -> None:
     """Compare outputs and gradients with the upstream implementations, configuration by configuration."""
@@ -102,7 +109,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def typecheck(session: nox.Session) -> None:
     """Check types: strictly in the packages and tools, in pyright's basic mode in the tests."""
-    sync(session, *WHOLE, "--group=typecheck", "--group=test", "--group=parity")
+    sync(session, *WHOLE, "--group=typecheck", "--group=test", "--group=browser", "--group=parity")
     session.run("pyright")
     session.run("pyright", "--project", "tests")
 

@@ -62,6 +62,7 @@ nitpick_ignore = [
     ("py:class", "Result"),
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._chunks.Progress"),
+    ("py:class", "hfbs_separate._view_audio.AudioFormat"),
     ("py:class", "hfbs_model._loss.LossTerms"),
     ("py:class", "hfbs_model._registry.Setting"),
     ("py:class", "hfbs_model._checkpoints._load._Path"),

@@ -67,7 +67,7 @@ def test_what_a_killed_process_leaves_is_cleared_and_what_a_living_one_writes_is
 
 def test_a_file_beside_that_of_another_process_takes_its_place(tmp_path: Path) -> None:
     with another_process(tmp_path, "wav", "float"):
-        write_atomically(tmp_path / "vocals.wav", b"mine")
+        write_atomically(tmp_path / "vocals.wav", [b"mine"])
         assert clear_leftovers([tmp_path / "vocals.wav"])
     assert (tmp_path / "vocals.wav").read_bytes() == b"mine"
 
@@ -149,7 +149,7 @@ def test_on_a_disk_without_locks_parts_are_written_and_leftovers_left(
     leftover = tmp_path / ".vocals-01234567.part"
     leftover.touch()
     assert not clear_leftovers([tmp_path / "vocals.wav"])
-    write_atomically(tmp_path / "vocals.wav", b"stem")
+    write_atomically(tmp_path / "vocals.wav", [b"stem"])
     assert names(tmp_path) == [leftover.name, "vocals.wav"]
 
 
@@ -187,17 +187,17 @@ def test_a_small_file_is_written_whole_or_not_at_all(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(OSError, match="No space left on device"):
-            write_atomically(path, b"{}")
+            write_atomically(path, [b"{}"])
     assert seen == [b"before" if existing else None]
     assert names(tmp_path) == (["separation.json"] if existing else [])
-    write_atomically(path, b"{}")
+    write_atomically(path, [b"{}"])
     assert path.read_bytes() == b"{}"
     assert names(tmp_path) == ["separation.json"]
 
 
 def test_a_lost_folder_is_told_by_its_reason(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        write_atomically(tmp_path / "lost" / "separation.json", b"{}")
+        write_atomically(tmp_path / "lost" / "separation.json", [b"{}"])
 
 
 def test_a_disk_that_syncs_no_folders_is_no_error_but_a_failing_one_is(

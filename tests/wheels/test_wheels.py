@@ -79,8 +79,8 @@ def test_a_wheel_holds_its_package_and_no_other(member: Member, built: Path):
         names = set(wheel.namelist())
         assert {name.split("/")[0] for name in names} == {member.import_name, information}
         assert wheel.read(f"{information}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
-    sources = {f"{path.relative_to(member.folder / 'src')}" for path in member.source.rglob("*.py")}
-    assert sources | {f"{member.import_name}/py.typed"} <= names
+    files = (path for path in member.source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    assert {f"{path.relative_to(member.folder / 'src')}" for path in files} <= names
 
 
 @each_member

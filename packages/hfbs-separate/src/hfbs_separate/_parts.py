@@ -53,15 +53,15 @@ class Part:
             self.path.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file that appears whole or not at all, in a folder that is there.
+def write_atomically(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file that appears whole or not at all, in a folder that is there.
 
     Raises:
         OSError: it cannot be written; what was at the path is still there.
     """
     part = Part(path)
     try:
-        part.file.write(data)
+        part.file.writelines(parts)
         part.sync()
         part.put()
     finally:

@@ -126,14 +126,14 @@ def separate_song(
                     samples += next(iter(block.values())).shape[-1]
                     write(block)
             if any(file.exists() for file in (*job.files.values(), job.record)):
-                write_atomically(job.record, unfinished())
+                write_atomically(job.record, [unfinished()])
             gain = writer.finish(bar("encoding") if sample_format != "float" else None)
         took = time.monotonic() - began
         facts = {"samples": samples, "sample_rate": song.sample_rate, "channels": song.channels}
         record = written(
             job, recipe, song=facts, gain=gain, computed_on=separator.computes_on, notes=notes, seconds=took
         )
-        write_atomically(job.record, record)
+        write_atomically(job.record, [record])
     except OSError as error:
         raise OutputError(f"{job.song}: its stems cannot be written: {error.strerror or error}") from error
     except SeparationError as error:

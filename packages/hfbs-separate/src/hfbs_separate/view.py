@@ -1,0 +1,183 @@
+"""A page to hear and see a song's stems: one HTML file that needs no network, for any browser."""
+
+import base64
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import numpy as np
+
+from ._errors import OptionError, OutputError
+from ._parts import write_atomically
+from ._terminal import clock
+from ._types import Audio, Progress
+from ._view_audio import AUDIO_FORMATS, CEILINGS, AudioFormat, encode, encoded_rate
+from ._view_page import page_parts
+from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture
+from ._view_tracks import Survey, Track, as_text, blocks_of, find_tracks, survey
+from ._write import decibels
+
+_SUFFIXES = (".html", ".htm")
+_IN_MEMORY = 1 << 25  # bytes of an encoded track, beyond which it waits on the disk
+_LARGE_PAGE = 300e6  # bytes
+_LARGE_DECODED = 2e9  # bytes
+_FORMAT_NAMES = {"mp3": "MP3 of the highest variable bit rate (V0)", "flac": "FLAC of 24 bits, without loss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What :func:`write_page` wrote.
+
+    Attributes:
+        path: the page.
+        tracks: names of the tracks, in the page's order; the mixture, if there is one, is the first.
+        seconds: length of the song.
+        gain: what every track was multiplied by so that nothing clips, at most 1.
+        size: bytes of the page.
+        warnings: what was odd about the files or may be too much for a browser, a sentence each.
+    """
+
+    path: Path
+    tracks: tuple[str, ...]
+    seconds: float
+    gain: float
+    size: int
+    warnings: tuple[str, ...]
+
+
+def write_page(
+    folder: str | os.PathLike[str],
+    page: str | os.PathLike[str] | None = None,
+    *,
+    mixture: str | os.PathLike[str] | None = None,
+    audio_format: AudioFormat = "mp3",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Page:
+    """Write one HTML file that plays a song's stems in sync, beside their spectrograms.
+
+    Args:
+        folder: of one song: every audio file in it is a stem, but for one named "mixture".
+        page: where the page goes, ``.html`` or ``.htm``. None: into the folder, by the folder's name.
+        mixture: a file of the whole song. None: the folder's file named "mixture", if there is one.
+        audio_format: ``"mp3"``, or ``"flac"`` for lossless audio in a page several times as large.
+        overwrite: whether a page that is there is replaced.
+        progress: called with (samples done, samples in all) while tracks are drawn and encoded.
+
+    Raises:
+        OptionError: ``audio_format`` is none.
+        AudioFileError: there is no stem, a file cannot be read, or rates or lengths differ.
+        OutputError: the page exists, has no name of a page, or cannot be written; what was there is still there.
+    """
+    if audio_format not in AUDIO_FORMATS:
+        raise OptionError(f"audio_format is {' or '.join(AUDIO_FORMATS)}, got {audio_format!r}")
+    source = Path(folder)
+    name = source.resolve().name or "stems"
+    target = source / f"{name}.html" if page is None else Path(page)
+    _check_place(target, named=page is not None, overwrite=overwrite)
+    tracks = find_tracks(source, None if mixture is None else Path(mixture))
+    found = survey(tracks)
+    gain = min(1.0, CEILINGS[audio_format] / found.peak) if found.peak else 1.0
+    with ExitStack() as stack:
+        audio: list[IO[bytes]] = []
+        levels: list[Levels] = []
+        try:
+            for number, track in enumerate(tracks):
+                audio.append(stack.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY)))
+                spectrogram = Spectrogram(track.sample_rate, found.samples)
+                blocks = _drawn(track, spectrogram, number * found.samples, len(tracks) * found.samples, progress)
+                encode(blocks, audio[-1], track.sample_rate, track.channels, gain, audio_format)
+                levels.append(spectrogram.levels())
+            song = _description(tracks, found, gain, audio_format, levels)
+            write_atomically(target, page_parts(as_text(name), song, audio))
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
+    size = target.stat().st_size
+    seconds = found.samples / tracks[0].sample_rate
+    warnings = (*found.warnings, *_too_much(target, size, tracks, found.samples))
+    return Page(target, tuple(track.name for track in tracks), seconds, gain, size, warnings)
+
+
+def _check_place(page: Path, *, named: bool, overwrite: bool) -> None:
+    if page.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"{page} is no name of a page: let it end in .html")
+    if named and not page.parent.is_dir():
+        raise OutputError(f"there is no folder {page.parent}: create it, or name another place with -o")
+    if page.is_dir():
+        raise OutputError(f"{page} is a folder: name another place with -o")
+    if page.exists() and not overwrite:
+        raise OutputError(f"{page} exists: add --force to overwrite it, or name another place with -o")
+
+
+def _drawn(
+    track: Track, spectrogram: Spectrogram, before: int, total: int, progress: Progress | None
+) -> Iterator[Audio]:
+    """A track's blocks, each of which the spectrogram takes too, so that one pass over the file serves both."""
+    done = before
+    for block in blocks_of(track.path, lambda _: None):  # the survey has heard its warnings
+        spectrogram.add(block)
+        yield block
+        done += block.shape[1]
+        if progress is not None:
+            progress(done, total)
+
+
+def _description(
+    tracks: Sequence[Track], found: Survey, gain: float, audio_format: AudioFormat, levels: Sequence[Levels]
+) -> Mapping[str, object]:
+    """What the page's script reads."""
+    rate = tracks[0].sample_rate
+    low, high = frequency_range(rate)
+    scale = common_scale(levels)
+    heights = np.rint(255 * found.overview / max(found.peak, 1e-9))
+    return {
+        "about": _about(tracks, found.samples / rate),
+        "seconds": found.samples / rate,
+        "rate": encoded_rate(rate, audio_format),
+        "overview": [int(height) for height in heights],
+        "overviewOf": "mixture" if tracks[0].is_mixture else "sum of stems",
+        "frequencies": {"low": low, "high": high},
+        "levels": {"bottom": scale.bottom, "top": scale.top},
+        "colours": [f"#{bytes(colour).hex()}" for colour in palette()[::15]],
+        "notes": _notes(found, gain, audio_format),
+        "tracks": [
+            {
+                "name": track.name,
+                "isMixture": track.is_mixture,
+                "picture": f"data:image/png;base64,{base64.b64encode(picture(each, scale)).decode()}",
+            }
+            for track, each in zip(tracks, levels, strict=True)
+        ],
+    }
+
+
+def _about(tracks: Sequence[Track], seconds: float) -> str:
+    stems = sum(not track.is_mixture for track in tracks)
+    mixture = " and the mixture" if tracks[0].is_mixture else ""
+    channels = "stereo" if any(track.channels == 2 for track in tracks) else "mono"
+    count = f"{stems} stem{'s' if stems > 1 else ''}{mixture}"
+    return f"{count} · {clock(seconds)} · {tracks[0].sample_rate / 1000:g} kHz {channels}"
+
+
+def _notes(found: Survey, gain: float, audio_format: AudioFormat) -> list[str]:
+    notes: list[str] = []
+    if gain < 1:
+        notes.append(f"All tracks are turned down by {decibels(gain)} dB, so that neither they nor their sum clip.")
+    if found.residual_db is not None:
+        notes.append(f"The mixture less the sum of the stems: {found.residual_db:.0f} dB of it.".replace("-", "−"))
+    notes.append(f"Audio: {_FORMAT_NAMES[audio_format]}.")
+    return notes
+
+
+def _too_much(page: Path, size: int, tracks: Sequence[Track], samples: int) -> list[str]:
+    decoded = sum(4 * samples * track.channels for track in tracks)
+    if size <= _LARGE_PAGE and decoded <= _LARGE_DECODED:
+        return []
+    return [
+        f"{page}: {size / 1e6:.0f} MB, of which a browser makes {decoded / 1e9:.1f} GB of samples: more than some "
+        "browsers take, phones' above all; view fewer stems or a part of the song"
+    ]
