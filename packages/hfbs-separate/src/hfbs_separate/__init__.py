@@ -12,6 +12,7 @@ from ._errors import SeparationError as SeparationError
 
 if TYPE_CHECKING:
     from ._audio_source import AudioSource as AudioSource
+    from ._ensemble import Ensemble as Ensemble
     from ._separator import Separator as Separator
 
 
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> object:
         from ._separator import Separator
 
         return Separator
+    if name == "Ensemble":
+        from ._ensemble import Ensemble
+
+        return Ensemble
     if name == "AudioSource":
         from ._audio_source import AudioSource
 
@@ -28,4 +33,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return ["AudioFileError", "AudioSource", "OptionError", "OutputError", "SeparationError", "Separator"]
+    return ["AudioFileError", "AudioSource", "Ensemble", "OptionError", "OutputError", "SeparationError", "Separator"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ._decode import open_song
-from ._errors import AudioFileError, OutputError, SeparationError
+from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded
-from ._options import EXTENSIONS, SAMPLE_FORMATS, SampleFormat
+from ._options import COMBINATIONS, EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from ._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing
 from ._record import Recipe, sha256
 from ._separator_options import about_separator, needed_settings, separator_of, separator_options
@@ -25,11 +25,19 @@ from ._write import decibels
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint
 
+    from ._ensemble import Ensemble
     from ._separator import Separator, SeparatorOptions
 
 
 def _listed(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
     return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not of the form NUMBER[,NUMBER...], such as 2,1") from error
 
 
 def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
@@ -100,6 +108,28 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     help="Leave songs alone whose stems are there, made with the same settings: go on where a run was ended.",
 )
 @separator_options
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=FILE,
+    metavar="FILE",
+    help="Put this model's stems together with those of --checkpoint: a file by hfbs convert, which needs no YAML. May "
+    "be given many times. Only stems that all models have are given.",
+)
+@click.option(
+    "--combine",
+    type=click.Choice(COMBINATIONS),
+    default=COMBINATIONS[0],
+    show_default=True,
+    help="How the stems of several models are put together.",
+)
+@click.option(
+    "--weights",
+    callback=_numbers,
+    metavar="NUMBER[,NUMBER...]",
+    help="How much each model counts in the mean, --checkpoint first. Default: all the same.",
+)
 @click.option("--quiet", "speech", flag_value="quiet", help="Say nothing but warnings, errors and the files written.")
 @click.option("--json", "speech", flag_value="json", help="Say everything as JSON lines on stdout, progress included.")
 @click.pass_context
@@ -119,6 +149,9 @@ def separate(
     force: bool,
     skip_existing: bool,
     options: "SeparatorOptions",
+    others: tuple[Path, ...],
+    combine: str,
+    weights: list[float] | None,
     speech: Speech | None,
 ) -> None:
     """Separate each SONG into its stems: any audio or video file that FFmpeg decodes, a folder of them, a pattern such
@@ -129,6 +162,8 @@ def separate(
     JSON file says how they were made.
     """
     terminal = Terminal(speech or "lines")
+    if not others and (weights is not None or combine != COMBINATIONS[0]):
+        raise click.UsageError("--combine and --weights are of several models: name the others by --with")
     if force and skip_existing:
         raise click.UsageError("--force overwrites stems, --skip-existing leaves them alone: give one of them")
     try:
@@ -145,8 +180,14 @@ def separate(
         model = loaded(checkpoint, config, lora, needed_settings(settings, options))
         if instrumental:
             residuals = {"instrumental": [_vocals_of(model)], **residuals}
-        separator = separator_of(model, {**options, "stems": stems, "residuals": residuals})
-        recipe = _recipe(separator, checkpoint, config, lora, settings, residuals, sample_format)
+        options = {**options, "stems": stems, "residuals": residuals}
+        separator = separator_of(model, options)
+        about = [about_separator(checkpoint, separator)]
+        if others:
+            separators = [separator, *(separator_of(loaded(other, None, None, {}), options) for other in others)]
+            about += [about_separator(other, one) for other, one in zip(others, separators[1:], strict=True)]
+            separator = _ensemble(separators, combine, weights)
+        recipe = _recipe(separator, checkpoint, config, lora, others, settings, residuals, sample_format)
     try:
         jobs = plan_jobs(found, separator.stems, folder, names=names, extension=EXTENSIONS[sample_format])
         if not force and not skip_existing:
@@ -157,7 +198,8 @@ def separate(
     for told in model.report.notes:
         terminal.warn(told)
     terminal.say(separator.computes_on)
-    terminal.say(about_separator(checkpoint, separator))
+    for line in about:
+        terminal.say(line)
     try:
         failed = _separate_all(jobs, separator, recipe, sample_format, terminal, skip_existing=skip_existing)
     except KeyboardInterrupt:
@@ -167,6 +209,15 @@ def separate(
     context.exit(2 if failed else 0)
 
 
+def _ensemble(separators: "list[Separator]", combine: str, weights: list[float] | None) -> "Ensemble":
+    from ._ensemble import Ensemble
+
+    try:
+        return Ensemble(separators, combine=combine, weights=weights)
+    except OptionError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def _vocals_of(checkpoint: "Checkpoint") -> str:
     """The stem that is no instrument: by its name, else the first one, as MSST has it."""
     named = (stem for stem in checkpoint.stems if stem.casefold() in ("vocals", "vocal", "voice"))
@@ -174,10 +225,11 @@ def _vocals_of(checkpoint: "Checkpoint") -> str:
 
 
 def _recipe(
-    separator: "Separator",
+    separator: "Separator | Ensemble",
     checkpoint: Path,
     config: Path | None,
     lora: Path | None,
+    others: tuple[Path, ...],
     settings: Mapping[str, object],
     residuals: Mapping[str, list[str]],
     sample_format: SampleFormat,
@@ -186,6 +238,7 @@ def _recipe(
     return Recipe(
         checkpoint={
             **{kind: {"file": file.name, "sha256": sha256(file)} for kind, file in files.items() if file is not None},
+            "with": [{"file": file.name, "sha256": sha256(file)} for file in others],
             "settings": settings,
         },
         separation=separator.settings | {"residuals": residuals},
@@ -195,7 +248,7 @@ def _recipe(
 
 def _separate_all(
     jobs: list[Job],
-    separator: "Separator",
+    separator: "Separator | Ensemble",
     recipe: Recipe,
     sample_format: SampleFormat,
     terminal: Terminal,
@@ -226,7 +279,7 @@ def _separate_all(
 
 def _separate_one(
     job: Job,
-    separator: "Separator",
+    separator: "Separator | Ensemble",
     recipe: Recipe,
     sample_format: SampleFormat,
     terminal: Terminal,

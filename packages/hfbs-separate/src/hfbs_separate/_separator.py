@@ -27,8 +27,8 @@ from ._types import Audio, Progress
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
 
 
-def _unheard(_note: str) -> None:
-    pass
+def unheard(_note: str) -> None:
+    """Where nobody listens."""
 
 
 class SeparatorOptions(TypedDict, total=False):
@@ -237,7 +237,7 @@ class Separator:
         return {name: stem.reshape(song.shape) for name, stem in stems.items()}
 
     def stream(
-        self, source: AudioSource, *, progress: Progress | None = None, note: Callable[[str], None] = _unheard
+        self, source: AudioSource, *, progress: Progress | None = None, note: Callable[[str], None] = unheard
     ) -> Iterator[dict[str, Audio]]:
         """Separate one song block by block, in memory that does not depend on its length.
 

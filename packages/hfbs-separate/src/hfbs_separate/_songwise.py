@@ -16,6 +16,7 @@ from ._types import Audio, Progress
 from ._write import stems_writer
 
 if TYPE_CHECKING:
+    from ._ensemble import Ensemble
     from ._separator import Separator
 
 _READ_AHEAD = 8  # blocks, of 1.5 s at 44100 Hz
@@ -85,7 +86,7 @@ def begin(job: Job) -> SongFile:
 def separate_song(
     job: Job,
     song: SongFile,
-    separator: "Separator",
+    separator: "Separator | Ensemble",
     recipe: Recipe,
     sample_format: SampleFormat,
     *,
