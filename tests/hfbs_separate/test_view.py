@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
 import stat
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from hfbs_separate import AudioFileError, OptionError, OutputError, view
 from hfbs_separate._decode import decode
+from hfbs_separate._view_audio import encode as encode_track
 from hfbs_separate._view_page import page_parts
 from hfbs_separate._view_spectrogram import Scale, Spectrogram, common_scale, frequency_range, palette, picture
 from hfbs_separate._view_tracks import find_tracks
@@ -75,11 +77,14 @@ class Parsed(HTMLParser):
         return json.loads(next(text for attributes, text in self.all("script") if attributes.get("id") == "song"))
 
     def audio(self, number: int, path: Path) -> tuple[np.ndarray, int]:
-        """The audio of a track, read by libsndfile, which is not what wrote it: (channel, time) and its rate."""
+        """A track's song and rate, read by libsndfile, which is not what wrote it: (channel, time)."""
         encoded = next(text for attributes, text in self.all("script") if attributes.get("id") == f"audio-{number}")
         path.write_bytes(base64.b64decode(encoded, validate=True))
         samples, rate = soundfile.read(path, always_2d=True)
-        return samples.T, rate
+        lead = self.song["lead"]
+        if lead["song"]:
+            assert np.abs(samples[: lead["song"], 0]).argmax() == lead["click"]
+        return samples[lead["song"] :].T, rate
 
 
 def noise(channels: int, samples: int, peak: float = 0.3, seed: int = 0) -> np.ndarray:
@@ -248,6 +253,21 @@ def test_mp3_in_the_page_is_the_stem_at_the_same_place_and_length(tmp_path: Path
         if rate == encoded_rate:
             expected = stems[name] * np.float32(written.gain)
             assert np.sum((decoded - expected) ** 2) < 0.01 * np.sum(expected**2)
+
+
+@pytest.mark.parametrize("audio_format", ["mp3", "flac"])
+@pytest.mark.parametrize("rate", [44100, 96000])
+def test_a_track_is_encoded_block_by_block(audio_format: Any, rate: int) -> None:
+    file = io.BytesIO()
+    written: list[int] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for number in range(40):
+            written.append(file.tell())
+            yield noise(2, 20000, seed=number)
+
+    encode_track(blocks(), file, rate, 2, 1.0, audio_format)
+    assert 0 < written[20] < written[30] < written[39] < len(file.getvalue())
 
 
 def test_real_music_in_the_page_is_close_to_the_stems(shared_audio: Path, tmp_path: Path) -> None:
@@ -519,6 +539,12 @@ def test_what_is_odd_about_a_file_is_told_once(
     warnings = decode(damaged).warnings
     assert warnings
     assert write_page(folder).warnings == warnings
+
+
+def test_a_track_that_waits_on_the_disk_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory = write_page(folder).path.read_bytes()
+    monkeypatch.setattr(view, "_IN_MEMORY", 100)
+    assert write_page(folder, overwrite=True).path.read_bytes() == in_memory
 
 
 def test_progress_counts_the_samples_of_all_tracks(folder: Path) -> None:

@@ -4,7 +4,7 @@ import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -15,7 +15,7 @@ from ._errors import OptionError, OutputError
 from ._parts import write_atomically
 from ._terminal import clock
 from ._types import Audio, Progress
-from ._view_audio import AUDIO_FORMATS, CEILINGS, AudioFormat, encode, encoded_rate
+from ._view_audio import AUDIO_FORMATS, CEILINGS, LEADS, AudioFormat, encode, encoded_rate
 from ._view_page import page_parts
 from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture
 from ._view_tracks import Survey, Track, as_text, blocks_of, find_tracks, survey
@@ -138,6 +138,7 @@ def _description(
         "about": _about(tracks, found.samples / rate),
         "seconds": found.samples / rate,
         "rate": encoded_rate(rate, audio_format),
+        "lead": asdict(LEADS[audio_format]),
         "overview": [int(height) for height in heights],
         "overviewOf": "mixture" if tracks[0].is_mixture else "sum of stems",
         "frequencies": {"low": low, "high": high},

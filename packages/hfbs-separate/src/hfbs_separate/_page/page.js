@@ -82,7 +82,7 @@ function drawOverview() {
     svg.firstElementChild.setAttribute("d", path);
   }
   const step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].find((each) => song.seconds / each <= 8) ?? 7200;
-  for (let second = 0; second < song.seconds; second += step) {
+  for (let second = 0; second < 0.94 * song.seconds; second += step) {
     const tick = document.createElement("span");
     tick.textContent = clock(second);
     tick.style.left = `${(100 * second) / song.seconds}%`;

@@ -5,8 +5,9 @@ class Player {
   static FADE = 0.008; // seconds; against clicks where playing starts or stops within a sound
   static RAMP = 0.02; // seconds; from one volume to another
 
-  constructor({ rate, seconds, tracks }) {
+  constructor({ rate, lead, seconds, tracks }) {
     this.context = Player.contextAt(rate);
+    this.lead = { click: lead.click / rate, song: lead.song / rate }; // seconds before the song, the same in all tracks
     this.seconds = seconds;
     this.playing = false;
     this.onend = () => {};
@@ -20,7 +21,7 @@ class Player {
       const gain = this.context.createGain();
       gain.connect(this.output);
       // The stems together are the mixture already, so it waits.
-      return { buffer: null, gain, meters: this.splitMeters(gain), volume: 1, muted: isMixture, soloed: false };
+      return { buffer: null, begin: 0, gain, meters: this.splitMeters(gain), volume: 1, muted: isMixture, soloed: false };
     });
     this.applyVolumes();
   }
@@ -59,7 +60,19 @@ class Player {
   }
 
   async decode(number, bytes) {
-    this.tracks[number].buffer = await this.context.decodeAudioData(bytes);
+    const buffer = await this.context.decodeAudioData(bytes);
+    this.tracks[number].begin = this.beginOfSong(buffer);
+    this.tracks[number].buffer = buffer;
+  }
+
+  // In seconds: as long after the click before the song as it was encoded, whatever delay this browser leaves in MP3.
+  beginOfSong(buffer) {
+    const samples = buffer.getChannelData(0).subarray(0, Math.round(this.lead.song * buffer.sampleRate));
+    let click = 0;
+    for (let place = 0; place < samples.length; place++) {
+      if (Math.abs(samples[place]) > Math.abs(samples[click])) click = place;
+    }
+    return click / buffer.sampleRate + this.lead.song - this.lead.click;
   }
 
   get ready() {
@@ -99,7 +112,7 @@ class Player {
   start() {
     const when = this.context.currentTime + 0.02;
     this.startedAt = when;
-    this.run = this.tracks.map(({ buffer, gain }) => {
+    this.run = this.tracks.map(({ buffer, begin, gain }) => {
       const source = new AudioBufferSourceNode(this.context, { buffer });
       const fade = this.context.createGain();
       if (this.place > 0) {
@@ -107,7 +120,7 @@ class Player {
         fade.gain.linearRampToValueAtTime(1, when + Player.FADE);
       }
       source.connect(fade).connect(gain);
-      source.start(when, this.place);
+      source.start(when, begin + this.place, this.seconds - this.place);
       return { source, fade };
     });
     this.run[0].source.onended = () => {
