@@ -17,7 +17,7 @@ from ._record import Recipe, sha256
 from ._separator_options import about_separator, needed_settings, separator_of, separator_options
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
-from ._songwise import Busy, begin, finished, separate_song
+from ._one_song import Busy, begin, finished, separate_song
 from ._source import STANDARD_INPUT
 from ._terminal import Bars, Speech, Terminal, clock
 from ._write import decibels

@@ -113,8 +113,9 @@ def separate_song(
     notes: list[str] = []
 
     def keep(sentence: str) -> None:
-        notes.append(sentence)
-        note(sentence)
+        if sentence not in notes:  # a song that is read twice tells of its oddities twice
+            notes.append(sentence)
+            note(sentence)
 
     source = _Read(song, keep)
     samples = 0
