@@ -6,6 +6,7 @@ The names below load PyTorch on first use, so that ``hfbs --help`` answers at on
 from typing import TYPE_CHECKING
 
 from ._errors import AudioFileError as AudioFileError
+from ._errors import DatasetError as DatasetError
 from ._errors import OptionError as OptionError
 from ._errors import OutputError as OutputError
 from ._errors import SeparationError as SeparationError
@@ -23,4 +24,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return ["AudioFileError", "OptionError", "OutputError", "SeparationError", "Separator"]
+    return ["AudioFileError", "DatasetError", "OptionError", "OutputError", "SeparationError", "Separator"]
