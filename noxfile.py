@@ -20,7 +20,7 @@ PACKAGES = {
     "hfbs-experimental": [],
     "hfbs-separate": ["evaluate", "log-wmse"],
 }
-# The groups that a package's tests need.
+# The groups that a package's tests need; the lowest versions are tested without oracles, which ask for newer ones.
 GROUPS = {package: ["--group=test"] for package in PACKAGES}
 GROUPS["hfbs-separate"].append("--group=oracles")
 WHOLE = ["--all-packages", "--all-extras"]
@@ -123,7 +123,7 @@ def minimums(session: nox.Session, package: str) -> None:
     """Test one package with the lowest versions that it declares."""
     extras = f"[{','.join(PACKAGES[package])}]" if PACKAGES[package] else ""
     session.install("--resolution=lowest-direct", f"./packages/{package}{extras}")
-    session.install(*GROUPS[package])
+    session.install("--group=test")
     session.run("pytest", f"tests/{package.replace('-', '_')}", "-m", "not compiled", *session.posargs)
 
 
