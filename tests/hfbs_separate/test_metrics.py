@@ -35,8 +35,8 @@ def noise(seed: int, *shape: int) -> Stems:
 
 @pytest.fixture(scope="module")
 def music(shared_audio: Path) -> tuple[Stems, Stems]:
-    """Six seconds of the four stems of a real song, and estimates of different quality, (stem, channel, time)."""
-    place = {"start": 207 * 44100, "frames": 6 * 44100, "dtype": "float32"}
+    """Four seconds of the four stems of a real song, and estimates of different quality, (stem, channel, time)."""
+    place = {"start": 207 * 44100, "frames": 4 * 44100, "dtype": "float32"}
     files = [shared_audio / "cc0" / "potassium" / f"{stem}.ogg" for stem in ("vocals", "drums", "bass", "other")]
     truth: Stems = np.stack([np.asarray(soundfile.read(file, **place)[0], np.float32).T for file in files])
     mixture = truth.sum(axis=0)
@@ -85,7 +85,7 @@ def test_si_sdr_of_a_known_angle() -> None:
     assert si_sdr(truth, 5 * truth + 0.5 * across) == pytest.approx(20)
 
 
-@settings(max_examples=20)
+@settings(max_examples=5)
 @given(seeds)
 def test_a_perfect_estimate_has_the_highest_score(seed: int) -> None:
     truth, mixture = noise(seed, 2, 3000), noise(seed + 1, 2, 3000)
@@ -98,7 +98,7 @@ def test_a_perfect_estimate_has_the_highest_score(seed: int) -> None:
     assert log_wmse(truth, truth, mixture, 44100) == pytest.approx(-4 * np.log(1e-8), abs=1e-4)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(seeds)
 def test_more_noise_scores_lower(seed: int) -> None:
     truth, disturbance = noise(seed, 2, 3 * RATE), noise(seed + 1, 2, 3 * RATE)
@@ -141,7 +141,7 @@ def musevals_sdr(truth: Stems, estimates: Stems, rate: int, taps: int) -> NDArra
         return np.nanmedian(frames, axis=1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     seeds,
     st.integers(1, 3),
@@ -262,6 +262,14 @@ def test_arrays_that_do_not_fit_are_refused(metric: Any) -> None:
         metric(truth, np.where(truth == truth[1, 7], np.nan, truth))
 
 
+def test_arrays_that_cannot_be_written_to_are_scored() -> None:
+    truth = noise(0, 2, 2000)
+    truth.flags.writeable = False
+    once = np.broadcast_to(truth[:1], truth.shape)
+    assert 0 < l1_freq(truth, once) < 100
+    assert sdr(truth, ideal_ratio_mask(truth, once + truth)) > sdr(truth, once + truth)
+
+
 def test_too_little_and_too_flat_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^l1_freq needs at least 1025 samples, got 1024$"):
         l1_freq(noise(0, 1, 1024), noise(1, 1, 1024))
@@ -295,6 +303,7 @@ def test_anchors_keep_shape_and_give_the_mixture_to_a_stem_that_is_all_of_it(
         np.testing.assert_allclose(anchor(np.zeros_like(song), song), 0, atol=1e-5)
 
 
+@settings(max_examples=30)
 @given(seeds)
 def test_the_estimates_of_two_stems_add_up_to_the_mixture(seed: int) -> None:
     one, other = noise(seed, 2, 3000), noise(seed + 1, 2, 3000) * np.linspace(0, 1, 3000, dtype=np.float32)

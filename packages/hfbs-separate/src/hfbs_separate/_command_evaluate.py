@@ -1,7 +1,6 @@
 """The command ``hfbs evaluate``."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,8 @@ from click.core import ParameterSource
 from ._chunks import Audio, Progress
 from ._errors import AudioFileError, DatasetError, OptionError, OutputError, SeparationError
 from ._evaluation._extra import import_extra
-from ._evaluation._files import Outputs, write_whole
+from ._evaluation._files import Outputs
 from ._evaluation._folders import (
-    SongFiles,
     check_other,
     estimated_stems,
     find_estimates,
@@ -23,11 +21,11 @@ from ._evaluation._folders import (
 from ._evaluation._metrics import choose_metrics
 from ._evaluation._names import ANCHORS, METRICS
 from ._evaluation._seam import stems_of
-from ._evaluation._songs import Song, load_estimates, load_song
+from ._evaluation._songs import Estimate, Song, load_estimates
 from ._loading import loaded
 from ._separator_options import about_separator, separator_of, separator_options
 from ._settings_option import FILE, settings_options
-from ._terminal import Terminal, clock
+from ._terminal import Terminal
 
 if TYPE_CHECKING:
     from ._evaluation._scores import Score
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _OUTPUT = click.Path(path_type=Path)
 _FOR_A_MODEL = ("config", "settings", "lora", "device", "precision", "overlap", "chunk_seconds", "batch_size")
-# A song's estimates by stem; the callback shows how far a model is with it.
-type _Estimate = Callable[[Song, Progress | None], Mapping[str, Audio]]
 
 
 def _stems(
@@ -165,19 +161,21 @@ def evaluate(
     if "log_wmse" not in chosen and not metrics:
         terminal.say('log_wmse is left out; it needs: pip install "hfbs-separate[log-wmse]"')
 
+    from ._evaluation._work import report, score_files
+
     scores: list[Score] = []
     failed: dict[str, str] = {}
     for number, files in enumerate(songs, start=1):
         place = f"[{number}/{len(songs)}] " if len(songs) > 1 else ""
         try:
-            scores += _score_one(files, estimate, name, chosen, terminal, place)
+            scores += score_files(files, estimate, name, chosen, terminal, place)
         except (AudioFileError, DatasetError, SeparationError) as error:
             failed[files.name] = str(error)
             terminal.fail(f"{files.name}: {error}" if isinstance(error, SeparationError) else str(error))
     if scores:
         about = {"folder": folder.absolute().name, "estimator": name if estimate else None}
         try:
-            _report(scores, chosen, failed, about, outputs, terminal)
+            report(scores, chosen, failed, about, outputs, terminal)
         except OutputError as error:
             raise click.ClickException(str(error)) from error
     context.exit(2 if failed else 0)
@@ -234,11 +232,11 @@ def _wanted(
     return stems
 
 
-def _by_model(separator: "Separator") -> _Estimate:
+def _by_model(separator: "Separator") -> Estimate:
     return lambda song, progress: stems_of(separator, song.mixture, song.sample_rate, progress)
 
 
-def _from_files(files: Mapping[str, Mapping[str, Path]], terminal: Terminal) -> _Estimate:
+def _from_files(files: Mapping[str, Mapping[str, Path]], terminal: Terminal) -> Estimate:
     def estimate(song: Song, _progress: Progress | None) -> Mapping[str, Audio]:
         stems, odd = load_estimates(files[song.name], song)
         for warning in odd:
@@ -246,64 +244,3 @@ def _from_files(files: Mapping[str, Mapping[str, Path]], terminal: Terminal) -> 
         return stems
 
     return estimate
-
-
-def _score_one(
-    files: SongFiles,
-    estimate: _Estimate | None,
-    name: str,
-    metrics: Sequence[str],
-    terminal: Terminal,
-    place: str,
-) -> "list[Score]":
-    from ._evaluation._scores import score_song
-
-    began = time.monotonic()
-    song = load_song(files)
-    for warning in song.warnings:
-        terminal.warn(warning)
-    channels, samples = song.mixture.shape
-    terminal.say(
-        f"{place}{song.name}: {clock(samples / song.sample_rate)}, {song.sample_rate} Hz "
-        f"{'stereo' if channels == 2 else 'mono'}"
-    )
-    estimates: dict[str, Mapping[str, Audio]] = {}
-    if estimate is not None:
-        with terminal.bar(f"{place}estimates") as progress:
-            estimates[name] = estimate(song, progress)
-    with terminal.bar(f"{place}scores") as progress:
-        scores = score_song(song, estimates, metrics, progress=progress)
-    own = [score for score in scores if score.estimator == name and "sdr" in score.values]
-    if own:
-        terminal.say("SDR: " + ", ".join(f"{score.stem} {score.values['sdr']:.2f} dB" for score in own))
-    terminal.say(f"scored in {clock(time.monotonic() - began)}")
-    return scores
-
-
-def _report(
-    scores: "Sequence[Score]",
-    metrics: Sequence[str],
-    failed: Mapping[str, str],
-    about: Mapping[str, object],
-    outputs: Outputs,
-    terminal: Terminal,
-) -> None:
-    """Show the summary, and write the files asked for."""
-    from ._evaluation._plot import draw
-    from ._evaluation._report import as_csv, as_json
-    from ._evaluation._scores import summarize
-    from ._evaluation._table import show
-
-    summaries = summarize(scores)
-    show(summaries, metrics)
-
-    def write(path: Path, content: bytes) -> None:
-        write_whole(path, content)
-        terminal.say(f"wrote {path}")
-
-    if outputs.csv is not None:
-        write(outputs.csv, as_csv(scores, metrics))
-    if outputs.json is not None:
-        write(outputs.json, as_json(scores, summaries, metrics, failed, about))
-    if outputs.plot is not None:
-        write(outputs.plot, draw(scores, outputs.plot.suffix.lower().removeprefix(".")))

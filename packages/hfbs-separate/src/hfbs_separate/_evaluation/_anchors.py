@@ -1,7 +1,7 @@
 """What a model's scores are measured by: estimates that need no model, from the mixture and the true stem."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from ._names import ANCHORS
 from ._signals import checked
 
 _FFT, _HOP = 2048, 512
+_inverse = cast("Callable[..., Tensor]", torch.istft)  # pyright: ignore[reportUnknownMemberType]
 
 
 def ideal_ratio_mask(reference: ArrayLike, mixture: ArrayLike) -> NDArray[np.float32]:
@@ -70,23 +71,27 @@ def static_wiener(reference: ArrayLike, mixture: ArrayLike) -> NDArray[np.float3
     return np.stack([_signal(_spectrum(channel).mul_(gain), truth.shape[1]) for channel in song])
 
 
+def _itself(_reference: Audio, mixture: Audio) -> Audio:
+    return mixture
+
+
+def _silence(reference: Audio, _mixture: Audio) -> Audio:
+    return np.zeros_like(reference)
+
+
 ESTIMATORS: Final[dict[str, Callable[[Audio, Audio], Audio]]] = dict(
-    zip(
-        ANCHORS,
-        (ideal_ratio_mask, static_wiener, lambda _, mixture: mixture, lambda reference, _: np.zeros_like(reference)),
-        strict=True,
-    )
+    zip(ANCHORS, (ideal_ratio_mask, static_wiener, _itself, _silence), strict=True)
 )
 
 
 def _spectrum(channel: NDArray[np.floating]) -> Tensor:
-    samples = torch.from_numpy(np.ascontiguousarray(channel, dtype=np.float32))
+    samples = torch.as_tensor(np.require(channel, np.float32, ["C", "W"]))
     window = torch.hann_window(_FFT)
     return torch.stft(samples, _FFT, _HOP, window=window, pad_mode="constant", return_complex=True)
 
 
 def _signal(spectrum: Tensor, length: int) -> Audio:
-    return torch.istft(spectrum, _FFT, _HOP, window=torch.hann_window(_FFT), length=length).numpy()
+    return _inverse(spectrum, _FFT, _HOP, window=torch.hann_window(_FFT), length=length).numpy()
 
 
 def _share(wanted: Tensor, rest: Tensor) -> Tensor:

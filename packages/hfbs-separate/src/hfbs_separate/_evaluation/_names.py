@@ -15,4 +15,4 @@ METRICS: Final[dict[str, str]] = {
     "log_wmse": "log-WMSE",
 }
 # From the best to the worst. The names stand in tables and files.
-ANCHORS: Final = ("ideal ratio mask", "static Wiener", MIXTURE, "silence")
+ANCHORS: Final[tuple[str, ...]] = ("ideal ratio mask", "static Wiener", MIXTURE, "silence")

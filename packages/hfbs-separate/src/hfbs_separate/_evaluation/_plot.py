@@ -33,7 +33,8 @@ def draw(scores: Sequence[Score], kind: str) -> bytes:
     colors = [_ANCHORS.get(estimator, _MODEL) for estimator in estimators]
     step = 0.8 / len(estimators)
 
-    figure = figures.Figure(figsize=(max(5.5, 1.8 + 1.6 * len(stems)), 4.4), layout="constrained")
+    width = max(6.5, 1.8 + 1.6 * len(stems))
+    figure = figures.Figure(figsize=(width, 4.4), layout="constrained")
     axes = figure.subplots()
     for place, stem in enumerate(stems):
         for number, estimator in enumerate(estimators):
@@ -44,18 +45,25 @@ def draw(scores: Sequence[Score], kind: str) -> bytes:
             ]
             middle = place + (number - (len(estimators) - 1) / 2) * step
             _box(axes, values, middle, 0.78 * step, colors[number])
+    for place, (stem, songs) in enumerate(counts.items()):
+        if place % 2:
+            axes.axvspan(place - 0.5, place + 0.5, color="#f6f6f6", linewidth=0, zorder=0)
+        count = f"{songs} song{'s' if songs != 1 else ''}"
+        below = {"transform": axes.get_xaxis_transform(), "horizontalalignment": "center", "verticalalignment": "top"}
+        axes.text(place, -0.02, stem, fontsize="large", parse_math=False, **below)
+        axes.text(place, -0.085, count, fontsize="small", color=_QUIET, **below)
     axes.axhline(0, color=_QUIET, linewidth=0.8, zorder=1)
-    labels = [f"{stem}\n{songs} song{'s' if songs != 1 else ''}" for stem, songs in counts.items()]
-    axes.set_xticks(range(len(stems)), labels, parse_math=False)
+    axes.set_xticks([])
     axes.set_xlim(-0.5, max(len(stems), 1) - 0.5)
     axes.set_ylabel("SDR in dB")
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.grid(axis="y", color="#e2e2e2", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(axis="both", length=0)
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
     handles = [patches.Patch(facecolor=color, alpha=0.75) for color in colors]
+    columns = min(len(estimators), int(width / 1.6))
     legend = figure.legend(
-        handles, estimators, loc="outside upper left", ncols=len(estimators), frameon=False, handlelength=0.9
+        handles, estimators, loc="outside upper left", ncols=columns, frameon=False, handlelength=0.9
     )
     for text in legend.get_texts():  # a name may hold a dollar sign
         text.set_parse_math(False)

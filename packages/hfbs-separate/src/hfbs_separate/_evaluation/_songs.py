@@ -1,13 +1,13 @@
 """The samples of a song: its mixture, its true stems, and estimates of them that lie in files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._chunks import Audio
+from .._chunks import Audio, Progress
 from .._errors import DatasetError
 from ._folders import SongFiles
 from ._seam import read_audio
@@ -34,6 +34,10 @@ class Song:
     stems: Mapping[str, NDArray[np.float32]]
     sample_rate: int
     warnings: tuple[str, ...] = ()
+
+
+# A song's estimates by stem; the callback shows how far a model is with it.
+type Estimate = Callable[[Song, Progress | None], Mapping[str, Audio]]
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Scores from magnitudes of spectra, as MSST's metrics of these names compute them."""
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ _L1_FFT, _L1_HOP = 2048, 1024
 SHORTEST = _L1_FFT // 2 + 1  # samples that l1_freq needs, since it mirrors the ends
 _MEL_FFT, _MEL_HOP, _MEL_BANDS = 4096, 1024, 512
 _BLOCK = 128  # frames
+_rfft = cast("Callable[..., Tensor]", torch.fft.rfft)  # pyright: ignore[reportUnknownMemberType]
 _FLOOR, _RANGE = 1e-10, 80.0  # of a magnitude, and in dB below the loudest
 
 
@@ -84,7 +86,7 @@ def bleedless_and_fullness(reference: ArrayLike, estimate: ArrayLike, sample_rat
 
 def bleedless_and_fullness_against(reference: Signal, sample_rate: int) -> Callable[[Signal], tuple[float, float]]:
     """The function that gives both scores of estimates of this reference, whose spectra it keeps."""
-    weights = _grouped(torch.from_numpy(mel_weights(_MEL_BANDS, sample_rate, _MEL_FFT)).T)
+    weights = _grouped(torch.as_tensor(mel_weights(_MEL_BANDS, sample_rate, _MEL_FFT)).T)
     window = torch.hann_window(_MEL_FFT)
 
     def levels(signal: Signal) -> Tensor:
@@ -123,7 +125,7 @@ def mel_weights(num_bands: int, sample_rate: float, n_fft: int) -> NDArray[np.fl
 def _grouped(weights: Tensor) -> list[tuple[slice, Tensor]]:
     """Weights (bin, band), mostly zero, as a few groups of neighbouring bands, each with the bins that it needs."""
     groups: list[tuple[slice, Tensor]] = []
-    for group in weights.split(weights.shape[1] // 8, dim=1):
+    for group in torch.split(weights, weights.shape[1] // 8, dim=1):
         used = group.any(dim=1).nonzero()
         bins = slice(int(used[0]), int(used[-1]) + 1)
         groups.append((bins, group[bins].contiguous()))
@@ -133,7 +135,7 @@ def _grouped(weights: Tensor) -> list[tuple[slice, Tensor]]:
 def _magnitudes(signal: Signal, n_fft: int, hop_length: int, window: Tensor, pad_mode: str) -> Iterator[Tensor]:
     """Magnitudes of the spectra that ``torch.stft`` gives, float32, (frame, bin), in blocks that fit into caches."""
     for channel in signal:
-        samples = torch.from_numpy(np.ascontiguousarray(channel, dtype=np.float32))
+        samples = torch.as_tensor(np.require(channel, np.float32, ["C", "W"]))
         padded = pad(samples[None], (n_fft // 2, n_fft // 2), pad_mode)[0]
-        for frames in padded.unfold(0, n_fft, hop_length).split(_BLOCK):
-            yield torch.fft.rfft(frames * window).abs()
+        for frames in torch.split(padded.unfold(0, n_fft, hop_length), _BLOCK):
+            yield _rfft(frames * window).abs()
