@@ -3,9 +3,11 @@
 The names below load PyTorch on first use, so that ``hfbs --help`` answers at once.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._errors import AudioFileError as AudioFileError
+from ._errors import DatasetError as DatasetError
 from ._errors import OptionError as OptionError
 from ._errors import OutputError as OutputError
 from ._errors import SeparationError as SeparationError
@@ -16,21 +18,14 @@ if TYPE_CHECKING:
     from ._separator import Separator as Separator
 
 
+_LATE = {"AudioSource": "_audio_source", "Ensemble": "_ensemble", "Separator": "_separator"}
+
+
 def __getattr__(name: str) -> object:
-    if name == "Separator":
-        from ._separator import Separator
-
-        return Separator
-    if name == "Ensemble":
-        from ._ensemble import Ensemble
-
-        return Ensemble
-    if name == "AudioSource":
-        from ._audio_source import AudioSource
-
-        return AudioSource
+    if name in _LATE:
+        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return ["AudioFileError", "AudioSource", "Ensemble", "OptionError", "OutputError", "SeparationError", "Separator"]
+    return sorted(["AudioFileError", "DatasetError", "OptionError", "OutputError", "SeparationError", *_LATE])

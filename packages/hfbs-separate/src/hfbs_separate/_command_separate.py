@@ -11,13 +11,13 @@ import click
 from ._decode import open_song
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded
+from ._one_song import Busy, begin, finished, separate_song
 from ._options import COMBINATIONS, EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from ._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing
 from ._record import Recipe, sha256
 from ._separator_options import about_separator, needed_settings, separator_of, separator_options
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
-from ._one_song import Busy, begin, finished, separate_song
 from ._source import STANDARD_INPUT
 from ._terminal import Bars, Speech, Terminal, clock
 from ._write import decibels

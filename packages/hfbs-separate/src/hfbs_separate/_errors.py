@@ -1,8 +1,12 @@
-"""The errors that name what a person can mend: a song, an option, an output folder, a separation."""
+"""The errors that name what a person can mend: a song, a folder of songs, an option, an output, a separation."""
 
 
 class AudioFileError(ValueError):
     """A song cannot be read as audio."""
+
+
+class DatasetError(ValueError):
+    """A folder of songs is not laid out as an evaluation needs it, or its files do not fit each other."""
 
 
 class OptionError(ValueError):

@@ -8,6 +8,7 @@ import click
 
 from ._command_convert import convert
 from ._command_download import fetch
+from ._command_evaluate import evaluate
 from ._command_inspect import inspect
 from ._command_models import models
 from ._command_separate import separate
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 main.add_command(separate)
+main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(convert)
 main.add_command(models)
