@@ -1,11 +1,14 @@
 """What a score is computed from: pairs of signals that fit each other, their energies, and decibels."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 type Signal = NDArray[np.floating[Any]]
+
+L1_FFT: Final = 2048
+SHORTEST: Final = L1_FFT // 2 + 1  # samples that l1_freq needs, since it mirrors the ends
 
 # Of float32, by energy. An error below that is rounding, so no ratio of energies exceeds 144.5 dB.
 _RESOLUTION = 2.0**-48

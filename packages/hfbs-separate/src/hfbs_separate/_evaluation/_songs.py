@@ -11,9 +11,8 @@ from .._errors import DatasetError
 from .._types import Audio, Progress
 from ._folders import SongFiles
 from ._seam import read_audio
-from ._signals import energy
+from ._signals import SHORTEST, energy
 
-SHORTEST = 1025  # samples: what l1_freq needs
 _REST = 1e-2  # of the mixture's energy, -20 dB
 
 

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ._signals import Signal, checked
+from ._signals import L1_FFT, SHORTEST, Signal, checked
 
-_L1_FFT, _L1_HOP = 2048, 1024
-SHORTEST = _L1_FFT // 2 + 1  # samples that l1_freq needs, since it mirrors the ends
+_L1_HOP = 1024
 _MEL_FFT, _MEL_HOP, _MEL_BANDS = 4096, 1024, 512
 _BLOCK = 128  # frames
 _rfft = cast("Callable[..., Tensor]", torch.fft.rfft)  # pyright: ignore[reportUnknownMemberType]
@@ -44,10 +43,10 @@ def l1_freq(reference: ArrayLike, estimate: ArrayLike) -> float:
 
 def l1_freq_against(reference: Signal) -> Callable[[Signal], float]:
     """The function that gives :func:`l1_freq` of estimates of this reference, whose spectra it keeps."""
-    window = torch.ones(_L1_FFT)
+    window = torch.ones(L1_FFT)
 
     def magnitudes(signal: Signal) -> Iterator[Tensor]:
-        return _magnitudes(signal, _L1_FFT, _L1_HOP, window, "reflect")
+        return _magnitudes(signal, L1_FFT, _L1_HOP, window, "reflect")
 
     truth = list(magnitudes(reference))
     places = sum(block.numel() for block in truth)
