@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._decode import decode, probe
+from ._decode import decode, open_song
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded
 from ._options import DEVICES, PRECISIONS, SAMPLE_FORMATS, SampleFormat
@@ -114,7 +114,7 @@ def separate(
         check_song_names(songs, folder)
         check_folder(folder)
         for song in songs:
-            probe(song)
+            open_song(song)
     except (AudioFileError, OutputError) as error:
         raise click.ClickException(str(error)) from error
 

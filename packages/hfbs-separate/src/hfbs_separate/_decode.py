@@ -1,43 +1,101 @@
-"""From an audio or video file to float32 samples, through FFmpeg."""
+"""From a song to float32 samples, block by block."""
 
-import os
-import stat
-import struct
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import InputContainer
-from av.error import FFmpegError, InvalidDataError
-from numpy.typing import NDArray
 
+from ._blocks import Piece, even_blocks
 from ._chunks import Audio
 from ._errors import AudioFileError
+from ._source import STANDARD_INPUT, Source, file_source, reason, standard_input_source
+from ._stated_size import missing_bytes
+from ._track import Track, open_track
 
-# Containers whose header states the length to the sample. Elsewhere FFmpeg's duration may be an estimate.
-_STATES_LENGTH = frozenset({"wav", "flac", "aiff", "au", "caf", "wv", "mov,mp4,m4a,3gp,3g2,mj2"})
-_SHORT_BY_SECONDS = 0.1
+_FIRST_PACKETS = 100  # among which one must decode, or the header is believed
 
 
 @dataclass(frozen=True, slots=True)
-class SongInfo:
-    """What a song's header says.
+class SongFile:
+    """A song whose header was read.
 
     Attributes:
+        path: the file, or ``stdin`` for standard input.
         channels: 1 or 2.
         sample_rate: in Hz.
-        seconds: length, or None where the header does not state it.
+        seconds: the length that the header states, for some formats an estimate; None where there is neither.
     """
 
+    path: Path
     channels: int
     sample_rate: int
     seconds: float | None
+    _source: Source = field(repr=False, compare=False)
+
+    def blocks(self, warn: Callable[[str], None] | None = None) -> Iterator[Audio]:
+        """Decode from the beginning, in as little memory for hours as for seconds.
+
+        Packets that cannot be decoded are left out, with a warning, as players do. What encoders add before and after
+        a song is left out where the file says how much it is.
+
+        Args:
+            warn: gets what was odd about the file without making it useless, one sentence at a time, at the end. None:
+                nobody is told.
+
+        Yields:
+            float32, shape (channel, 65536), the last block shorter, finite; integer formats are scaled to [-1, 1).
+
+        Raises:
+            AudioFileError: in the course of it, where the file changes its rate or channels, has a NaN or infinite
+                sample, cannot be read on, ends before the length that its header states, or holds no sample.
+        """
+        samples = lost = 0
+
+        def pieces(track: Track) -> Iterator[Piece]:
+            nonlocal lost
+            for frames in track.frames():
+                if frames is None:
+                    lost += 1
+                for frame in frames or ():
+                    self._check_format(frame)
+                    yield _piece(frame)
+
+        with open_track(self._source) as track:
+            for block in even_blocks(pieces(track)):
+                self._check_finite(block, samples)
+                samples += block.shape[1]
+                yield block
+            shortfall = track.check_length(samples / self.sample_rate)
+        if samples == 0:
+            raise AudioFileError(f"{self.path}: the audio track holds no sample that can be decoded")
+        if warn is not None:
+            if lost:
+                packets = f"{lost} damaged packet{'s' if lost > 1 else ''}"
+                warn(f"{self.path}: {packets} could not be decoded, left out")
+            if shortfall is not None:
+                warn(shortfall)
+
+    def _check_format(self, frame: AudioFrame) -> None:
+        channels, rate = frame.layout.nb_channels, frame.sample_rate
+        if (channels, rate) != (self.channels, self.sample_rate):
+            raise AudioFileError(
+                f"{self.path}: changes in mid-file from {self.channels} channels at {self.sample_rate} Hz to "
+                f"{channels} at {rate} Hz: convert it first, as with: "
+                f"ffmpeg -i {self._source.hint} -vn -ac 2 -ar 44100 even.wav"
+            )
+
+    def _check_finite(self, block: Audio, start: int) -> None:
+        finite = np.isfinite(block)
+        if not finite.all():
+            sample = int(finite.all(axis=0).argmin())
+            channel = int(finite[:, sample].argmin())
+            raise AudioFileError(
+                f"{self.path}: sample {start + sample} of channel {channel + 1} is {block[channel, sample]}; "
+                "audio must be finite"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,160 +113,73 @@ class Recording:
     warnings: tuple[str, ...]
 
 
-def probe(path: Path) -> SongInfo:
-    """Read a song's header.
+def open_song(path: Path) -> SongFile:
+    """Read a song's header and decode its first packets.
+
+    Args:
+        path: an audio or video file; of several audio tracks, the one that FFmpeg takes by default is read. ``-`` is
+            standard input, which this call reads to its end.
 
     Raises:
-        AudioFileError: the file is missing, is no audio, or has more than two channels.
+        AudioFileError: the file is missing, is cut short, holds no audio that FFmpeg decodes, or has more than two
+            channels.
     """
-    with _opened(path) as (_, stream):
-        return _info(path, stream)
+    source = standard_input_source() if path == STANDARD_INPUT else file_source(path)
+    _refuse_cut(source)
+    with open_track(source) as track:
+        channels, rate = track.channels, track.sample_rate
+        # Where the two disagree, as in AAC whose header says mono, what is decoded is right.
+        for frames in islice(track.frames(), _FIRST_PACKETS):
+            if frames:
+                channels, rate = frames[0].layout.nb_channels, frames[0].sample_rate
+                break
+        seconds = track.seconds
+    if channels == 0 or rate == 0:
+        raise AudioFileError(
+            f"{source.path}: the audio track does not say its channels or its rate; the file may be damaged"
+        )
+    if channels > 2:
+        raise AudioFileError(
+            f"{source.path}: {channels} channels, but mono or stereo is needed: downmix first, "
+            f"as with: ffmpeg -i {source.hint} -vn -ac 2 stereo.wav"
+        )
+    return SongFile(source.path, channels, rate, seconds, source)
 
 
 def decode(path: Path) -> Recording:
-    """Decode the audio of a file: of several audio tracks, the one that FFmpeg takes by default.
-
-    Packets that cannot be decoded are left out, with a warning, as players do.
+    """Decode a whole song into memory.
 
     Raises:
-        AudioFileError: as :func:`probe`; or the file ends before the length that its header states, holds no sample,
-            changes its rate or channels on the way, or has a NaN or infinite sample.
+        AudioFileError: as :func:`open_song` and :meth:`SongFile.blocks`.
     """
-    with _opened(path) as (container, stream):
-        info = _info(path, stream)
-        blocks: list[Audio] = []
-        lost = 0
-        for frames in _packets(path, container, stream):
-            if frames is None:
-                lost += 1
-            else:
-                blocks.extend(_checked_block(path, frame, info) for frame in frames)
-        audio = np.concatenate([np.empty((info.channels, 0), np.float32), *blocks], axis=1)
-        warnings = _shortfall(path, container, info, audio.shape[1])
-    if audio.shape[1] == 0:
-        raise AudioFileError(f"{path}: the audio track holds no sample that can be decoded")
-    finite = np.isfinite(audio)
-    if not finite.all():
-        channel, sample = (int(index[0]) for index in np.nonzero(~finite))
-        raise AudioFileError(
-            f"{path}: sample {sample} of channel {channel + 1} is {audio[channel, sample]}; audio must be finite"
-        )
-    if lost:
-        warnings = (f"{path}: {lost} damaged packet{'s' if lost > 1 else ''} could not be decoded, left out", *warnings)
-    return Recording(audio, info.sample_rate, warnings)
+    warnings: list[str] = []
+    song = open_song(path)
+    audio = np.concatenate(list(song.blocks(warnings.append)), axis=1)
+    return Recording(audio, song.sample_rate, tuple(warnings))
 
 
-@contextmanager
-def _opened(path: Path) -> Generator[tuple[InputContainer, AudioStream]]:
+def _refuse_cut(source: Source) -> None:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise AudioFileError(f"{path}: a folder or a device, not a file; name the song itself")
-        if status.st_size == 0:
-            raise AudioFileError(f"{path}: the file is empty (0 bytes)")
-        _refuse_cut_wav(path)
+        with source.open() as file:
+            missing = missing_bytes(file, source.size)
     except OSError as error:
-        raise AudioFileError(f"{path}: {_reason(error)}") from error
-    try:
-        # An absolute path cannot be taken for a protocol ("a:b.wav"), and a playlist cannot reach the network.
-        container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
-    except (FFmpegError, OSError) as error:
-        raise AudioFileError(f"{path}: FFmpeg cannot read this file: {_reason(error)}") from error
-    with container:
-        stream = container.streams.best("audio")
-        if stream is None:
-            raise AudioFileError(f"{path}: the file has no audio track")
-        yield container, cast(AudioStream, stream)
-
-
-def _reason(error: OSError | FFmpegError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
-def _info(path: Path, stream: AudioStream) -> SongInfo:
-    channels, rate = stream.codec_context.channels, stream.codec_context.sample_rate
-    if channels == 0 or rate == 0:
-        raise AudioFileError(f"{path}: the audio track does not say its channels or its rate; the file may be damaged")
-    if channels > 2:
+        raise AudioFileError(f"{source.path}: {reason(error)}") from error
+    if missing is not None:
+        held, stated = missing
         raise AudioFileError(
-            f"{path}: {channels} channels, but mono or stereo is needed: downmix first, "
-            f"as with: ffmpeg -i {path.name} -vn -ac 2 stereo.wav"
+            f"{source.path}: the file is cut short: it holds {held} bytes of the {stated} bytes of audio that the "
+            f"header states; {source.copy_first}"
         )
-    seconds = None if stream.duration is None else float(stream.duration * stream.time_base)
-    return SongInfo(channels, rate, seconds)
 
 
-def _packets(path: Path, container: InputContainer, stream: AudioStream) -> Iterator[list[AudioFrame] | None]:
-    """The frames of each packet; None for a packet that cannot be decoded."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (FFmpegError, OSError) as error:
-            raise AudioFileError(f"{path}: FFmpeg stopped reading in mid-file: {_reason(error)}") from error
-        if packet is None:
-            return
-        try:
-            yield packet.decode()
-        except InvalidDataError:
-            yield None
+# numpy's types by the names of FFmpeg's, which have a "p" at their end where each channel has a plane of its own.
+_TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
 
 
-def _checked_block(path: Path, frame: AudioFrame, info: SongInfo) -> Audio:
-    channels = len(frame.layout.channels)
-    if (channels, frame.sample_rate) != (info.channels, info.sample_rate):
-        raise AudioFileError(
-            f"{path}: changes in mid-file from {info.channels} channels at {info.sample_rate} Hz to {channels} "
-            f"at {frame.sample_rate} Hz: convert it first, as with: ffmpeg -i {path.name} -vn -ac 2 -ar 44100 even.wav"
-        )
-    samples = cast(NDArray[np.generic], frame.to_ndarray())
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, channels).T
-    return _to_float32(samples)
-
-
-def _to_float32(samples: NDArray[np.generic]) -> Audio:
-    """Full scale of an integer type becomes 1; exact wherever float32 can hold the value."""
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if np.issubdtype(samples.dtype, np.signedinteger):
-        return samples.astype(np.float32) * np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which decode() reports
-        return samples.astype(np.float32)
-
-
-def _shortfall(path: Path, container: InputContainer, info: SongInfo, samples: int) -> tuple[str, ...]:
-    """Compare what was decoded with what the header states: an error, a warning, or nothing."""
-    got = samples / info.sample_rate
-    if info.seconds is None or got >= info.seconds - _SHORT_BY_SECONDS:
-        return ()
-    found = f"{got:.1f} s could be decoded of the {info.seconds:.1f} s that the header states"
-    if container.format.name in _STATES_LENGTH:
-        raise AudioFileError(
-            f"{path}: the file is cut short: {found}; to separate what is there, copy it first, "
-            f"as with: ffmpeg -i {path.name} -vn rest.wav"
-        )
-    if got >= 0.99 * info.seconds - 1:
-        return ()
-    return (f"{path}: {found}; the file may be cut short, and the stems hold what is there",)
-
-
-def _refuse_cut_wav(path: Path) -> None:
-    """FFmpeg silently trims a WAV file's stated length to what the file holds, so read that length here."""
-    with path.open("rb") as file:
-        header = file.read(12)
-        if header[:4] != b"RIFF" or header[8:] != b"WAVE":
-            return
-        while len(chunk := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                held = path.stat().st_size - file.tell()
-                # A writer that could not seek leaves 0 or nearly 2**32 here, meaning "up to the end".
-                if held < size < 0xFFFFF000:
-                    raise AudioFileError(
-                        f"{path}: the file is cut short: it holds {held} bytes of the {size} bytes of audio that the "
-                        f"header states; to separate what is there, copy it first, "
-                        f"as with: ffmpeg -i {path.name} rest.wav"
-                    )
-                return
-            file.seek(size + size % 2, os.SEEK_CUR)
+def _piece(frame: AudioFrame) -> Piece:
+    """The samples of a frame as they are, channel by channel, without a copy."""
+    kind = _TYPES[frame.format.name.removesuffix("p")]
+    if frame.format.is_planar:
+        return [np.frombuffer(plane, kind, frame.samples) for plane in frame.planes]
+    channels = frame.layout.nb_channels
+    return np.frombuffer(frame.planes[0], kind, frame.samples * channels).reshape(-1, channels).T
