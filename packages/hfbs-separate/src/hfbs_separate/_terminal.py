@@ -1,9 +1,11 @@
 """What the command says while it works: lines and a progress bar on stderr, the files written on stdout."""
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +18,7 @@ class Terminal:
     """Where the command speaks. Without a terminal behind stderr there is no bar, and lines stay unbroken."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         """One line of information."""
@@ -31,9 +33,9 @@ class Terminal:
         self._console.print(f"[red]hfbs: error:[/red] {escape(one_line(message))}")
 
     def wrote(self, file: Path) -> None:
-        """The path of a file written, on stdout, where a script can read it."""
-        sys.stdout.write(f"{file}\n")
-        sys.stdout.flush()
+        """The path of a file written, on stdout, where a script can read it: the bytes that the system knows it by."""
+        sys.stdout.buffer.write(os.fsencode(file) + b"\n")
+        sys.stdout.buffer.flush()
 
     @contextmanager
     def busy(self, message: str) -> Generator[None]:
@@ -67,8 +69,19 @@ class Terminal:
 
 
 def one_line(message: str) -> str:
-    """The message with line breaks and what stands around them made single spaces."""
-    return " ".join(line.strip() for line in message.splitlines() if line.strip())
+    """The message for a terminal: line breaks and what stands around them made single spaces.
+
+    What names of files may hold and a terminal cannot show, or would obey, is written as ``\\x1b``: control characters,
+    and bytes that are no UTF-8.
+    """
+    line = " ".join(line.strip() for line in message.splitlines() if line.strip())
+    return "".join(sign if category(sign) not in ("Cc", "Cs") else _escaped(sign) for sign in line)
+
+
+def _escaped(sign: str) -> str:
+    number = ord(sign)
+    # A byte of a name that is no UTF-8 is a character from 0xDC80 on, by surrogateescape.
+    return f"\\x{number & 0xFF:02x}" if number < 0x100 or 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
 
 
 def clock(seconds: float) -> str:
