@@ -135,6 +135,13 @@ def minimums(session: nox.Session, package: str) -> None:
 
 
 @nox.session(python="3.12")
+def fuzz(session: nox.Session) -> None:
+    """Decode thousands of damaged files; HFBS_FUZZ_COUNT says how many."""
+    sync(session, "--package=hfbs-separate", "--group=test")
+    session.run("pytest", "tests/fuzz", "-s", *session.posargs)
+
+
+@nox.session(python="3.12")
 def docs(session: nox.Session) -> None:
     """Build the documentation, with every warning an error and nothing fetched from the web."""
     sync(session, *WHOLE, "--group=docs")

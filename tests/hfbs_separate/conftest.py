@@ -5,11 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 import torch
 
+from encoding import write_song
 from hfbs_model.bs_roformer import BSRoformer
 
 SHARED_AUDIO = Path(__file__).parents[3] / "shared" / "audio"
@@ -91,28 +90,7 @@ def gains_checkpoint() -> Callable[..., Any]:
 @pytest.fixture
 def encode() -> Callable[..., Path]:
     """Write float32 audio (channel, time) through FFmpeg, with a video track where one is asked for."""
-
-    def write(
-        path: Path, audio: np.ndarray, sample_rate: int, codec: str, *, layout: str = "stereo", video: bool = False
-    ) -> Path:
-        with av.open(str(path), "w") as container:
-            tracks: list[tuple[Any, Any]] = []
-            if video:
-                pictures: Any = container.add_stream("mpeg4", rate=25)
-                pictures.width, pictures.height, pictures.pix_fmt = 32, 32, "yuv420p"
-                tracks.append((pictures, av.VideoFrame(32, 32, "yuv420p")))
-            if codec:
-                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio), format="fltp", layout=layout)
-                frame.sample_rate = sample_rate
-                tracks.append((container.add_stream(codec, rate=sample_rate, layout=layout), frame))
-            container.start_encoding()
-            for stream, content in tracks:
-                content.pts = 0
-                for packet in (*stream.encode(content), *stream.encode(None)):
-                    container.mux(packet)
-        return path
-
-    return write
+    return write_song
 
 
 @pytest.fixture(scope="session")

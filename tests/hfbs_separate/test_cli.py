@@ -568,3 +568,78 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tupl
     assert told == "hfbs: error: interrupted; the song in work left nothing behind"
     assert shlex.split(again) == ["hfbs", *map(str, command[1:]), "--skip-existing"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
+
+
+def test_a_folder_keeps_its_structure_and_its_own_stems_are_no_songs(
+    separate: Callable[..., Result], song: Path, tmp_path: Path
+) -> None:
+    top = tmp_path / "in"
+    (top / "album").mkdir(parents=True)
+    shutil.copy(song, top / "one.flac")
+    shutil.copy(song, top / "album" / "two.flac")
+    (top / "notes.txt").write_text("no song")
+    for _ in range(2):
+        result = separate(top, "-o", top / "stems", "--name", "{song} - {stem}", "--skip-existing")
+        assert result.exit_code == 0, result.output
+        found = sorted(str(path.relative_to(top / "stems")) for path in (top / "stems").rglob("*.*"))
+        assert found == [
+            "album/two - other.wav",
+            "album/two - separation.json",
+            "album/two - vocals.wav",
+            "one - other.wav",
+            "one - separation.json",
+            "one - vocals.wav",
+        ]
+
+
+def test_a_song_comes_through_standard_input(tiny_checkpoint: tuple[Path, Path], song: Path, tmp_path: Path) -> None:
+    checkpoint, config = map(str, tiny_checkpoint)
+    words = ["separate", "-", "--checkpoint", checkpoint, "--config", config, "-o", str(tmp_path), "--device", "cpu"]
+    result = CliRunner().invoke(main, words, input=song.read_bytes())
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [str(tmp_path / "stdin" / f"{stem}.wav") for stem in ("vocals", "other")]
+    assert json.loads((tmp_path / "stdin" / "separation.json").read_text())["song"]["path"] == "-"
+
+
+def test_the_instrumental_is_the_song_less_the_vocals(
+    separate: Callable[..., Result], song: Path, tmp_path: Path
+) -> None:
+    words = ("--stems", "vocals", "--instrumental", "--residual", "twice=vocals,other", "--precision", "float32")
+    result = separate(song, *words)
+    assert result.exit_code == 0, result.output
+    files = [Path(line) for line in result.stdout.splitlines()]
+    assert [file.name for file in files] == ["vocals.wav", "instrumental.wav", "twice.wav"]
+    vocals, instrumental, _ = (soundfile.read(file, dtype="float32")[0] for file in files)
+    mixture = soundfile.read(song, dtype="float32")[0]
+    np.testing.assert_allclose(vocals + instrumental, mixture, atol=1e-6)
+
+
+def test_quiet_says_the_files_alone_and_json_everything(separate: Callable[..., Result], song: Path) -> None:
+    quiet = separate(song, "--quiet")
+    assert quiet.stderr == ""
+    assert [Path(line).name for line in quiet.stdout.splitlines()] == ["vocals.wav", "other.wav"]
+    told = separate(song, "--json", "--force")
+    assert told.stderr == ""
+    events = [json.loads(line) for line in told.stdout.splitlines()]
+    assert {event["event"] for event in events} == {"info", "progress", "wrote"}
+    assert [event["file"] for event in events if event["event"] == "wrote"] == quiet.stdout.splitlines()
+    assert [event["done"] for event in events if event["event"] == "progress"][-1] == 6000
+    failed = separate(song.with_name("none.wav"), "--json")
+    assert (failed.exit_code, failed.stdout.count("\n")) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--residual", "rest"], "'rest' is not of the form NAME=STEM[,STEM...]"),
+        (["--residual", "rest=piano"], "the model has no stem 'piano', but vocals, other"),
+        (["--stems", "piano"], "the model has no stem 'piano', but vocals, other"),
+        (["--shifts", "2", "--chunking", "msst"], "shifts are passes with clean chunking"),
+        (["--force", "--skip-existing"], "give one of them"),
+        (["--name", "{song}"], "names are a path below the output folder with {stem} in it"),
+    ],
+)
+def test_options_of_stems_that_cannot_be_honoured_are_refused(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert message in refusal(separate(song, *words), tmp_path / "out")

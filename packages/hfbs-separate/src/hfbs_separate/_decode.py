@@ -10,7 +10,7 @@ from av.audio.frame import AudioFrame
 
 from ._blocks import Piece, even_blocks
 from ._errors import AudioFileError
-from ._source import STANDARD_INPUT, Source, file_source, standard_input_source
+from ._source import STANDARD_INPUT, Source, file_source, reason, standard_input_source
 from ._stated_size import missing_bytes
 from ._track import Track, open_track
 from ._types import Audio
@@ -33,7 +33,7 @@ class SongFile:
     channels: int
     sample_rate: int
     seconds: float | None
-    _source: Source = field(repr=False)
+    _source: Source = field(repr=False, compare=False)
 
     def blocks(self, warn: Callable[[str], None] | None = None) -> Iterator[Audio]:
         """Decode from the beginning, in as little memory for hours as for seconds.
@@ -128,7 +128,7 @@ def open_song(path: Path) -> SongFile:
     _refuse_cut(source)
     with open_track(source) as track:
         channels, rate = track.channels, track.sample_rate
-        # Where the two disagree, as in HE-AAC streams, what is decoded is right and the header is not.
+        # Where the two disagree, as in AAC whose header says mono, what is decoded is right.
         for frames in islice(track.frames(), _FIRST_PACKETS):
             if frames:
                 channels, rate = frames[0].layout.nb_channels, frames[0].sample_rate
@@ -159,8 +159,11 @@ def decode(path: Path) -> Recording:
 
 
 def _refuse_cut(source: Source) -> None:
-    with source.open() as file:
-        missing = missing_bytes(file, source.size)
+    try:
+        with source.open() as file:
+            missing = missing_bytes(file, source.size)
+    except OSError as error:
+        raise AudioFileError(f"{source.path}: {reason(error)}") from error
     if missing is not None:
         held, stated = missing
         raise AudioFileError(

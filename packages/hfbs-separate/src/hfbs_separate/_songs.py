@@ -1,6 +1,7 @@
 """The songs that the arguments of a command name: files, folders, patterns, and standard input."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -91,8 +92,8 @@ def _match(pattern: Path, entered: set[tuple[int, int]]) -> Iterator[FoundSong]:
     first = next(number for number, part in enumerate(parts) if _WILD & set(part))
     fixed, wild = Path(*parts[:first]), parts[first:]
     # Within a name, "**" means "*", as in a shell; Python 3.12 refuses it there.
-    wild = tuple(part if part == "**" else part.replace("**", "*") for part in wild)
-    for path in sorted(fixed.glob("/".join(wild))):
+    glob = "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in wild)
+    for path in sorted(fixed.glob(glob)):
         below = path.relative_to(fixed)
         if _is_hidden(below) and not any(part.startswith(".") for part in wild):
             continue

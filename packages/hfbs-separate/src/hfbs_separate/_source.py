@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from av.error import FFmpegError
 
@@ -33,7 +33,7 @@ class Source:
         path: what messages call it, and what its stems are named after.
         hint: how a command line of ffmpeg names it.
         size: in bytes.
-        open: gives the bytes, from any thread but to one reader at a time.
+        open: gives the bytes, to any number of readers in one thread.
     """
 
     path: Path
@@ -80,32 +80,34 @@ def standard_input_source() -> Source:
         raise AudioFileError(f"{name}: standard input is closed; pipe a song into it, or name a file")
     if stream.isatty():
         raise AudioFileError(f"{name}: standard input is a terminal; pipe a song into it, or name a file")
-    spool = _Spool()
     try:
-        shutil.copyfileobj(stream, spool.file, 1 << 20)
+        spool = _Spool(stream)
     except OSError as error:
         raise AudioFileError(
             f"{name}: cannot be kept in {tempfile.gettempdir()}: {reason(error)}; "
             "make room there, or name another folder by the environment variable TMPDIR"
         ) from error
-    size = spool.file.tell()
-    if size == 0:
+    if spool.size == 0:
         raise AudioFileError(f"{name}: standard input is empty (0 bytes)")
-    return Source(name, "-", size, spool.reopen)
+    return Source(name, "-", spool.size, spool.open)
 
 
 class _Spool:
-    """A file without a name, closed and so gone when nobody holds it any more."""
+    """A copy of a stream in a file without a name, closed and so gone when nobody holds it any more."""
 
-    def __init__(self) -> None:
-        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    def __init__(self, stream: BinaryIO) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        shutil.copyfileobj(stream, self._file, 1 << 20)
+        self._file.flush()
+        self.size = self._file.tell()
 
     def __del__(self) -> None:
-        self.file.close()
+        self._file.close()
 
-    def reopen(self) -> AbstractContextManager[FileIO]:
-        self.file.seek(0)
-        return nullcontext(self.file)
+    def open(self) -> AbstractContextManager[FileIO]:
+        file = cast(FileIO, self._file.raw)
+        file.seek(0)
+        return nullcontext(file)
 
 
 class MeasuredFile:
@@ -116,6 +118,7 @@ class MeasuredFile:
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
+        self._at = 0  # the file's own place is moved by others who read it
         self._left = _AT_ONCE
         self._failure: BaseException | None = None
 
@@ -124,23 +127,28 @@ class MeasuredFile:
         if self._failure is not None or self._left <= 0:
             return b""
         try:
+            self._file.seek(self._at)
             data = self._file.read(min(size, _ONE_READ))
         except BaseException as error:  # Ctrl-C, too
             self._failure = error
             return b""
+        self._at += len(data)
         self._left -= len(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, and give the new place; where that fails, an error's number as FFmpeg has it, below zero."""
+        """Move, and give the new place; where that fails, the number of the error as FFmpeg has it, below zero."""
         try:
-            return self._file.seek(offset, whence)
+            if whence == os.SEEK_CUR:
+                offset, whence = self._at + offset, os.SEEK_SET
+            self._at = self._file.seek(offset, whence)
         except OSError as error:
             return -(error.errno or errno.EIO)
+        return self._at
 
     def tell(self) -> int:
         """The place of the next byte."""
-        return self._file.tell()
+        return self._at
 
     def check(self) -> None:
         """Raise what went wrong since the last call, and allow as much again.

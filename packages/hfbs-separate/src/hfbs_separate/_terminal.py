@@ -1,11 +1,13 @@
 """What a command says while it works: lines and bars on stderr, the files written on stdout, or both as JSON lines."""
 
 import json
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,7 +28,7 @@ class Terminal:
 
     def __init__(self, speech: Speech = "lines") -> None:
         self._speech = speech
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         """One line of information."""
@@ -47,11 +49,11 @@ class Terminal:
         self.event("error", message=one_line(message))
 
     def wrote(self, file: Path) -> None:
-        """The path of a file written, on stdout, where a script can read it."""
+        """The path of a file written, on stdout, where a script can read it: the bytes that the system knows it by."""
         if self._speech != "json":
-            sys.stdout.write(f"{printable(str(file))}\n")
-            sys.stdout.flush()
-        self.event("wrote", file=printable(str(file)))
+            sys.stdout.buffer.write(os.fsencode(file) + b"\n")
+            sys.stdout.buffer.flush()
+        self.event("wrote", file=str(file))
 
     @contextmanager
     def busy(self, message: str) -> Generator[None]:
@@ -162,15 +164,22 @@ class _JsonBars(Bars):
 
 
 def one_line(message: str) -> str:
-    """The message with line breaks and what stands around them made single spaces."""
+    """The message with line breaks and what stands around them made single spaces, as a terminal can show it."""
     return printable(" ".join(line.strip() for line in message.splitlines() if line.strip()))
 
 
 def printable(text: str) -> str:
-    """The text with bytes of file names that are no characters, and control characters, as escapes."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in text
-    )
+    """The text with what a terminal cannot show, or would obey, written as ``\\x1b``.
+
+    Names of files may hold it: control characters, and bytes that are no UTF-8.
+    """
+    return "".join(sign if category(sign) not in ("Cc", "Cs") else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    number = ord(sign)
+    # A byte of a name that is no UTF-8 is a character from 0xDC80 on, by surrogateescape.
+    return f"\\x{number & 0xFF:02x}" if number < 0x100 or 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
 
 
 def clock(seconds: float) -> str:
