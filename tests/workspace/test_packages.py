@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
@@ -98,6 +99,13 @@ def public_modules(member: Member) -> Iterator[ModuleType]:
     yield importlib.import_module(member.import_name)
     for path in sorted(member.source.glob("[!_]*.py")):
         yield importlib.import_module(f"{member.import_name}.{path.stem}")
+
+
+@each_member
+def test_every_package_has_its_types_checked(member: Member):
+    """By folders that are there: a pattern may come to match nothing, and no error would tell."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]
+    assert any(member.source.is_relative_to(ROOT / place) for place in settings["include"])
 
 
 def undocumented(module: ModuleType) -> Iterator[str]:

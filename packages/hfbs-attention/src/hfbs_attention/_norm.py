@@ -1,5 +1,7 @@
 """Root-mean-square normalisation as the published band-split checkpoints mean it."""
 
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -40,5 +42,6 @@ class RMSNorm(nn.Module):
         if x.shape[-1] != self.gamma.numel():
             raise ValueError(f"RMSNorm(dim={self.gamma.numel()}) takes that many features, got {x.shape[-1]}")
         wide = torch.promote_types(x.dtype, torch.float32)
-        norm = torch.linalg.vector_norm(x.to(wide), dim=-1, keepdim=True)
+        linalg: Any = torch.linalg  # which has no types
+        norm = cast("Tensor", linalg.vector_norm(x.to(wide), dim=-1, keepdim=True))
         return (x * (self.scale / norm.clamp_min(1e-12)) * self.gamma).to(x.dtype)

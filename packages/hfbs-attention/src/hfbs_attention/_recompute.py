@@ -7,12 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import (
-    CheckpointPolicy,
-    SelectiveCheckpointContext,
-    checkpoint,  # pyright: ignore[reportUnknownVariableType]
-    create_selective_checkpoint_contexts,
-)
+from torch.utils import checkpoint as checkpointing
+from torch.utils.checkpoint import CheckpointPolicy, SelectiveCheckpointContext
 
 _aten = torch.ops.aten
 _KEPT = {
@@ -26,8 +22,9 @@ _KEPT = {
     _aten._scaled_dot_product_efficient_attention.default,
     _aten._scaled_dot_product_cudnn_attention.default,
 }
+_checkpointing: Any = checkpointing  # whose functions have no types
 # Newer versions of PyTorch ask whether hooks, such as those that move tensors to main memory, shall see these.
-_HOOKED = {name: True for name in ("respect_saved_tensors_hooks",) if name in signature(checkpoint).parameters}
+_HOOKED = dict.fromkeys({"respect_saved_tensors_hooks"} & signature(_checkpointing.checkpoint).parameters.keys(), True)
 
 
 def recomputed[Result](
@@ -47,11 +44,13 @@ def recomputed[Result](
         What the function returns.
     """
     device = x.device.type
-    contexts = partial(create_selective_checkpoint_contexts, partial(_policy, summed))
+    contexts = partial(_checkpointing.create_selective_checkpoint_contexts, partial(_policy, summed))
     # Weights that autocast has cast for an earlier call are not there when this one is computed again, and the steps
     # would not be the same.
     with torch.autocast(device, enabled=torch.is_autocast_enabled(device), cache_enabled=False):
-        result: Any = checkpoint(function, x, *others, use_reentrant=False, context_fn=contexts, **_HOOKED)
+        result: Any = _checkpointing.checkpoint(
+            function, x, *others, use_reentrant=False, context_fn=contexts, **_HOOKED
+        )
     return result
 
 

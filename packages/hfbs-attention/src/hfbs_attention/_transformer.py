@@ -168,10 +168,10 @@ class Transformer(nn.Module):
         if len(sizes) == 1:
             output, values = self._run(x.contiguous(), value_residual, return_values)
             return output if values is None else (output, values)
-        residuals = repeat(None) if value_residual is None else value_residual.split(sizes)
+        residuals = repeat(None) if value_residual is None else torch.split(value_residual, sizes)
         results = [
             self._run(group.contiguous(), residual, return_values)
-            for group, residual in zip(x.split(sizes), residuals, strict=False)
+            for group, residual in zip(torch.split(x, sizes), residuals, strict=False)
         ]
         outputs, values = zip(*results, strict=True)
         return (torch.cat(outputs), torch.cat(values)) if return_values else torch.cat(outputs)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ._stft import WindowFunction
 
@@ -106,9 +106,7 @@ class _SpectralLoss(torch.autograd.Function):
     """The sum over resolutions, with its gradient at once: no spectrum is kept, and but one is in memory at a time."""
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, error: Float[Tensor, "signal time"], settings: ParametersComputeLoss
-    ) -> Float[Tensor, ""]:
+    def forward(ctx: Any, error: Float[Tensor, "signal time"], settings: ParametersComputeLoss) -> Float[Tensor, ""]:
         wanted = ctx.needs_input_grad[0]
         loss, gradient = error.new_zeros(()), torch.zeros_like(error) if wanted else None
         with torch.autocast(error.device.type, enabled=False):
@@ -119,7 +117,9 @@ class _SpectralLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Float[Tensor, ""]) -> tuple[Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, grad_output: Float[Tensor, ""]
+    ) -> tuple[Tensor, None]:
         (gradient,) = ctx.saved_tensors
         return grad_output * gradient, None
 
@@ -146,13 +146,14 @@ def _add_spectral_error(
     # One memory for all signals: new memory would take as long as the transform.
     windowed = error.new_empty(frames.shape[1:])
     spectrum = torch.empty(*frames.shape[1:-1], n_fft // 2 + 1, device=error.device, dtype=error.dtype.to_complex())
+    fft: Any = torch.fft  # which has no types
     for signal_frames, signal_gradient in zip(frames, mirrored_gradient, strict=True):
-        torch.fft.rfft(torch.mul(signal_frames, window, out=windowed), norm=norm, out=spectrum)
+        fft.rfft(torch.mul(signal_frames, window, out=windowed), norm=norm, out=spectrum)
         total += spectrum.abs().sum()
         if gradient is not None:
             spectrum.sgn_()
             spectrum[:, 1 : (n_fft + 1) // 2] *= 0.5  # bins that stand for their mirror images too
-            torch.fft.irfft(spectrum, n_fft, norm="ortho" if settings.normalized else "forward", out=windowed)
+            fft.irfft(spectrum, n_fft, norm="ortho" if settings.normalized else "forward", out=windowed)
             _overlap_add(windowed.mul_(window), settings.hop_length, signal_gradient)
     count = len(error) * spectrum.numel()
     if gradient is not None:

@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -90,8 +91,8 @@ def _masks_of_run(
     x: Float[Tensor, "batch frame band dim"], layer: Sequence[nn.Linear]
 ) -> Iterator[Float[Tensor, "batch frame width"]]:
     """Gated masks of bands of like width; each band has as many values as gates."""
-    weights = side_by_side([linear.weight.T.unflatten(-1, (2, -1)) for linear in layer], dim=0)
-    biases = side_by_side([linear.bias.unflatten(-1, (2, -1)) for linear in layer], dim=0)
+    weights = side_by_side([rearrange(linear.weight, "(two o) i -> i two o", two=2) for linear in layer], dim=0)
+    biases = side_by_side([rearrange(linear.bias, "(two o) -> two o", two=2) for linear in layer], dim=0)
     masks = F.glu(each_by_its_own(x, weights.flatten(start_dim=-2), biases.flatten(start_dim=-2)))
     for mask, linear in zip(masks.unbind(-2), layer, strict=True):
         yield mask[..., : linear.out_features // 2]

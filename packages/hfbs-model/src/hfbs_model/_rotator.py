@@ -353,7 +353,9 @@ class BandSplitRotator(nn.Module):
         in_trunk = (block for transformer in transformers for block in cast("nn.ModuleList", transformer.layers))
         around_trunk = (self.band_split, *self.mask_estimators)
         for block in (*in_trunk, *(() if self.band_gather.indices.is_cpu else around_trunk)):
-            block.compile(fullgraph=True, dynamic=True, mode=mode)
+            block.compile(  # pyright: ignore[reportUnknownMemberType]
+                fullgraph=True, dynamic=True, mode=mode
+            )
 
     def _tokens(self, features: Float[Tensor, "batch frame features"]) -> Float[Tensor, "batch frame band dim"]:
         x = self.parts.expand(self._recomputed(self.band_split, features))

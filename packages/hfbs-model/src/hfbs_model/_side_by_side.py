@@ -4,6 +4,7 @@ Weights are laid side by side at each call, not kept so: whatever changes them i
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,5 +54,5 @@ def each_by_its_own(
 def _is_plain(module: nn.Module) -> bool:
     known = type(module).__module__.startswith(("torch.nn.modules.", "hfbs_"))
     unquantised = all(type(parameter) is nn.Parameter for parameter in module.parameters(recurse=False))
-    hooks = (module._forward_hooks, module._forward_pre_hooks)  # pyright: ignore[reportPrivateUsage]
-    return known and unquantised and not any(hooks)
+    inside: Any = module
+    return known and unquantised and not inside._forward_hooks and not inside._forward_pre_hooks

@@ -5,12 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 from numpy.typing import NDArray
@@ -133,11 +132,13 @@ class Encoder:
         options = {"b": str(coding.bit_rate * channels)} if isinstance(coding, Lossy) else {}
         # By its path, as a Ctrl-C that came while FFmpeg called a Python file's methods would be lost; with "file:", as
         # no name is taken for another protocol then.
-        self._container = av.open(f"file:{path.absolute()}", "w", format=coding.container, container_options=muxing)
-        stream = self._container.add_stream(
+        # The stubs leave types of encoding open.
+        self._container: Any = av.open(
+            f"file:{path.absolute()}", "w", format=coding.container, container_options=muxing
+        )
+        self._stream: Any = self._container.add_stream(
             coding.codec, rate=sample_rate, options=options, layout=self._layout, format=_frame_format(coding)
         )
-        self._stream = cast(AudioStream, stream)
         self._container.start_encoding()
 
     def write(self, block: Audio) -> None:
