@@ -106,7 +106,9 @@ def commit() -> str:
         command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
-    changes = " + changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!uv.lock") else ""
+    # What a run itself writes does not count.
+    unchanging = (":!uv.lock", ":!benchmarks/RESULTS.md", ":!benchmarks/results.*")
+    changes = " + changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".", *unchanging) else ""
     return (git("rev-parse", "--short", "HEAD") or "unknown") + changes
 
 
