@@ -226,3 +226,10 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_a_name_as_long_as_file_systems_allow_is_written(tmp_path: Path) -> None:
+    """255 bytes are 80 letters of this script and an ending, and the temporary file's name must fit as well."""
+    path = tmp_path / ("界" * 80 + ".safetensors")
+    save_checkpoint(checkpoint_of(), path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

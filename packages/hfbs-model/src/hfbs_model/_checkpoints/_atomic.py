@@ -12,7 +12,7 @@ def written_whole(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: The folder or the file cannot be written; what was there is still there.
     """
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part", delete=False) as file:
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part", delete=False) as file:
         part = Path(file.name)
     try:
         write(part)
