@@ -39,6 +39,7 @@ class FakeModel(torch.nn.Module):
 
     audio_channels = 2
     stft_settings = SimpleNamespace(hop_length=1)
+    parts = SimpleNamespace(recipe={})
 
 
 class Gains(FakeModel):

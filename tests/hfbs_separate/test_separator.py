@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -400,6 +401,32 @@ def test_precision_reaches_the_models_layers_and_the_sums_stay_float32(gains_che
         stems = Separator(checkpoint, device="cpu", precision=precision).separate(noise(2, 50), 8000)
         assert model.seen == [getattr(torch, precision)]
         assert stems["stem0"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("precision", "computed_in"), [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_research_variants_are_not_cast_but_run_under_autocast(
+    gains_checkpoint: Callable[..., Any], precision: str, computed_in: torch.dtype
+) -> None:
+    """Their weights may be complex numbers, of which half precision has none."""
+
+    class Research(FakeModel):
+        parts = SimpleNamespace(recipe={"fno": {}})
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(1, 1)
+            self.seen: list[torch.dtype] = []
+
+        def forward(self, raw_audio: torch.Tensor) -> torch.Tensor:
+            hidden = self.linear(raw_audio[..., None])[..., 0]
+            self.seen += [self.linear.weight.dtype, hidden.dtype]
+            return hidden[:, None]
+
+    model = Research()
+    Separator(gains_checkpoint((1.0,), model=model), device="cpu", precision=precision).separate(noise(2, 50), 8000)
+    assert model.seen == [torch.float32, computed_in]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])

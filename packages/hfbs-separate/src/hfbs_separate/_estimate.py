@@ -20,6 +20,7 @@ class Estimator:
         model: gives (batch, active stem, channel, time) for (batch, channel, time).
         device: where it runs.
         precision: in which its layers compute.
+        casts: whether they do so under autocast; else the model was cast.
         stems: indices of the stems to compute; None means all.
         averaged: average over the chunk as it is, with its channels swapped, and with its polarity reversed.
         note: called with one sentence for each thing that a person should know.
@@ -29,6 +30,7 @@ class Estimator:
     model: nn.Module
     device: torch.device
     precision: torch.dtype
+    casts: bool
     stems: Sequence[int] | None
     averaged: bool
     note: Callable[[str], None]
@@ -76,7 +78,7 @@ class Estimator:
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _forward(self, inputs: Tensor) -> Tensor:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(self.device.type, self.precision, enabled=self.casts):
             given = inputs.to(self.device)
             output = self.model(given) if self.stems is None else self.model(given, active_stem_ids=self.stems)
             return cast(Tensor, output).float().cpu()

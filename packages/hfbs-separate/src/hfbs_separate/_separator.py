@@ -87,7 +87,8 @@ class Separator:
             checkpoint: as :func:`hfbs_model.load_checkpoint` gives it.
             device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
             precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float16 on CUDA, bfloat16 on
-                processors with bfloat16 products, else float32; float32 wherever another program's stems are wanted.
+                processors with bfloat16 products, else float32; float32 wherever another program's stems are wanted,
+                and for models with research variants.
             chunking: ``"clean"``: weights sum to 1, ends are covered as often as the middle, and nothing depends on the
                 batch size; ``"msst"`` and ``"audio-separator"``: as those programs do it, quirks included.
             overlap: how many chunks cover each sample, at least 1: a count, neither a fraction nor seconds. More
@@ -121,12 +122,14 @@ class Separator:
         self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
         self.stems = self._outputs.names
         self.device = resolve_device(device)
-        self.precision = resolve_precision(
-            "float32" if precision == "auto" and chunking != CHUNKINGS[0] else precision, self.device
-        )
+        research = bool(checkpoint.model.parts.recipe)
+        exact = research or chunking != CHUNKINGS[0]
+        self.precision = resolve_precision("float32" if precision == "auto" and exact else precision, self.device)
         if batch_size is not None and batch_size < 1:
             raise OptionError(f"batch_size is how many chunks the model gets at once, at least 1, got {batch_size}")
-        self._model = checkpoint.model.to(self.device, self.precision).eval()
+        # Weights of research variants may be complex, and cannot be cast: those run under autocast.
+        self._casts_at_work = research and self.precision != torch.float32
+        self._model = checkpoint.model.to(self.device, None if research else self.precision).eval()
         if compiled:
             self._model.compile_blocks()
         self.batch_size = self._batch_that_fits() if batch_size is None else batch_size
@@ -285,7 +288,15 @@ class Separator:
     ) -> Iterator[dict[str, Audio]]:
         gain = self._level(source, rate, mode)
         outputs = self._outputs.of_song(gain)
-        estimator = Estimator(self._model, self.device, self.precision, self._outputs.computed, self.averaged, note)
+        estimator = Estimator(
+            self._model,
+            self.device,
+            self.precision,
+            casts=self._casts_at_work,
+            stems=self._outputs.computed,
+            averaged=self.averaged,
+            note=note,
+        )
         if progress is not None:
             progress(0, source.samples)
         mixture = outputs.heard(in_blocks(source.blocks()))
