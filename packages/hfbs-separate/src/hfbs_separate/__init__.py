@@ -3,7 +3,6 @@
 The names below load PyTorch on first use, so that ``hfbs --help`` answers at once.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._errors import AudioFileError as AudioFileError
@@ -18,14 +17,16 @@ if TYPE_CHECKING:
     from ._separator import Separator as Separator
 
 
-_LATE = {"AudioSource": "_audio_source", "Ensemble": "_ensemble", "Separator": "_separator"}
-
-
 def __getattr__(name: str) -> object:
-    if name in _LATE:
-        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    if name in ("AudioSource", "Ensemble", "Separator"):
+        from ._audio_source import AudioSource
+        from ._ensemble import Ensemble
+        from ._separator import Separator
+
+        return {"AudioSource": AudioSource, "Ensemble": Ensemble, "Separator": Separator}[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(["AudioFileError", "DatasetError", "OptionError", "OutputError", "SeparationError", *_LATE])
+    errors = ["AudioFileError", "DatasetError", "OptionError", "OutputError", "SeparationError"]
+    return ["AudioSource", "Ensemble", "Separator", *errors]
