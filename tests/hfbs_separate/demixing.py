@@ -51,6 +51,7 @@ def msst_demix(mix: np.ndarray, model: Model, chunk_size: int, num_overlap: int,
             counter[..., start : start + held] += weights[:held]
         waiting = []
     assert result is not None
+    assert counter is not None
     stems = np.nan_to_num((result / counter).numpy(), nan=0.0)
     return stems[..., border : length - border] if padded else stems
 
