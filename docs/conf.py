@@ -61,7 +61,9 @@ nitpick_ignore = [
     # What a function that is given returns.
     ("py:class", "Result"),
     # Aliases of private modules: the docstrings say in words what they stand for.
-    ("py:class", "hfbs_separate._chunks.Progress"),
+    ("py:class", "hfbs_separate._types.Audio"),
+    ("py:class", "hfbs_separate._types.Progress"),
+    ("py:class", "hfbs_separate._separator.SeparatorOptions"),
     ("py:class", "hfbs_separate._view_audio.AudioFormat"),
     ("py:class", "hfbs_model._loss.LossTerms"),
     ("py:class", "hfbs_model._registry.Setting"),
