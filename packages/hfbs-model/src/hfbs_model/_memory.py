@@ -44,7 +44,6 @@ def inference_memory(
         batch_size: Chunks at once.
         bytes_per_element: Of weights and tokens: 4 for float32, 2 for a model in half precision. Spectra are in float32
             always.
-
         device_type: Where it runs. Only ``"cpu"`` takes sequences in groups; elsewhere all of them are taken at once.
 
     Returns:

@@ -19,7 +19,6 @@ from ._evaluation._folders import (
 )
 from ._evaluation._metrics import choose_metrics
 from ._evaluation._names import ANCHORS, METRICS
-from ._evaluation._seam import stems_of
 from ._evaluation._songs import Estimate, Song, load_estimates
 from ._loading import loaded
 from ._separator_options import NAMES, about_separator, needed_settings, separator_of, separator_options
@@ -227,7 +226,7 @@ def _wanted(
 
 
 def _by_model(separator: "Separator") -> Estimate:
-    return lambda song, progress: stems_of(separator, song.mixture, song.sample_rate, progress)
+    return lambda song, progress: separator.separate(song.mixture, song.sample_rate, progress=progress)
 
 
 def _from_files(files: Mapping[str, Mapping[str, Path]], terminal: Terminal) -> Estimate:

@@ -137,7 +137,7 @@ class Encoder:
             f"file:{path.absolute()}", "w", format=coding.container, container_options=muxing
         )
         self._stream: Any = self._container.add_stream(
-            coding.codec, rate=sample_rate, options=options, layout=self._layout, format=_frame_format(coding)
+            coding.codec, rate=sample_rate, options=options, layout=self._layout, format=frame_format_of(coding)
         )
         self._container.start_encoding()
 
@@ -145,8 +145,8 @@ class Encoder:
         """Append samples: float32, shape (channel, time)."""
         for first in range(0, block.shape[1], _BLOCK):
             piece = block[:, first : first + _BLOCK]
-            samples = _samples(self._coding, piece, self._gain)
-            frame = AudioFrame.from_ndarray(samples, format=_frame_format(self._coding), layout=self._layout)
+            samples = encoder_samples(self._coding, piece, self._gain)
+            frame = AudioFrame.from_ndarray(samples, format=frame_format_of(self._coding), layout=self._layout)
             frame.sample_rate, frame.pts, frame.time_base = self._rate, self._position, Fraction(1, self._rate)
             self._position += piece.shape[1]
             self._container.mux(self._stream.encode(frame))
@@ -162,7 +162,7 @@ class Encoder:
             self._container.close()
 
 
-def _frame_format(coding: Coding) -> str:
+def frame_format_of(coding: Coding) -> str:
     """FFmpeg's name of the samples that the coding's encoder takes."""
     match coding:
         case Floats():
@@ -173,7 +173,9 @@ def _frame_format(coding: Coding) -> str:
             return frame_format
 
 
-def _samples(coding: Coding, block: Audio, gain: float) -> NDArray[np.float32] | NDArray[np.int16] | NDArray[np.int32]:
+def encoder_samples(
+    coding: Coding, block: Audio, gain: float
+) -> NDArray[np.float32] | NDArray[np.int16] | NDArray[np.int32]:
     """What the coding's encoder takes: shape (1, time · channel), or (channel, time) where it is planar."""
     match coding:
         case Integers(bits=bits):

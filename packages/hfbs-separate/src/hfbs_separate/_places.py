@@ -2,7 +2,7 @@
 
 import os
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -108,15 +108,11 @@ def check_folder(folder: Path) -> None:
 
 def refuse_existing(jobs: Sequence[Job]) -> None:
     """Raise OutputError where a stem is there already."""
-    for file in _existing(jobs):
+    for file in (file for job in jobs for file in job.files.values() if file.exists()):
         raise OutputError(
             f"{file} exists: add --skip-existing to leave finished songs alone, --force to overwrite, "
             "or name another folder with -o"
         )
-
-
-def _existing(jobs: Sequence[Job]) -> Iterator[Path]:
-    return (file for job in jobs for file in job.files.values() if file.exists())
 
 
 def _below(place: Path, names: str, song: Path, stem: str, extension: str) -> Path:

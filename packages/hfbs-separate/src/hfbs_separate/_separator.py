@@ -14,7 +14,7 @@ from torch import Tensor
 from hfbs_model import Checkpoint, inference_memory, load_checkpoint
 
 from ._audio_source import ArraySource, AudioSource, in_blocks
-from ._chunking import Mode, Signal, separated
+from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
 from ._device import describe, resolve_device, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
@@ -272,7 +272,7 @@ class Separator:
                     yield block
                 return
             except OutOfMemory as error:
-                smaller = mode.halved()
+                smaller = halved(mode)
                 if begun or smaller is None:
                     raise SeparationError(f"{error} of {mode.chunk_size / self.sample_rate:.3g} s") from error
                 note(f"{error}: chunks are halved to {smaller.chunk_size / self.sample_rate:.3g} s for this song")

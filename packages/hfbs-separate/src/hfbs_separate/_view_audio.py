@@ -8,8 +8,8 @@ from typing import IO, Any, Final, Literal
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from numpy.typing import NDArray
 
+from ._encode import CODINGS, encoder_samples, frame_format_of
 from ._resample import resampled
 from ._types import Audio
 
@@ -35,12 +35,9 @@ class Lead:
 # the page finds out where the song begins, and never plays what is before. Silence on both sides keeps it clear of the
 # frames of 1152 samples in which MP3 blurs: the decoders' delays are below 1200 samples.
 LEADS: Final = {"mp3": Lead(click=2 * 1152, song=4 * 1152), "flac": Lead(click=0, song=0)}
-# What the samples may reach. A lossy codec overshoots what it was given: the usual decibel is left for that.
-CEILINGS: Final = {"mp3": 10 ** (-1 / 20), "flac": 1 - 2.0**-23}
 
 _MP3_RATES = (32000, 44100, 48000)  # of MPEG-1, which every decoder knows
 _V0 = {"flags": "+qscale", "global_quality": "0"}
-_FULL_SCALE = 2**23  # of 24 bits
 _CLICK = 0.8
 
 
@@ -70,15 +67,16 @@ def encode(
     """
     rate = encoded_rate(sample_rate, audio_format)
     layout = "stereo" if channels == 2 else "mono"
-    codec, sample_format, options = ("libmp3lame", "fltp", _V0) if audio_format == "mp3" else ("flac", "s32", {})
+    coding, options = CODINGS[audio_format], _V0 if audio_format == "mp3" else {}
+    sample_format = frame_format_of(coding)
     container: Any = av.open(file, "w", format=audio_format)  # the stubs leave types of encoding open
     with container:
-        stream = container.add_stream(codec, rate=rate, options=options, layout=layout, format=sample_format)
+        stream = container.add_stream(coding.codec, rate=rate, options=options, layout=layout, format=sample_format)
         place = 0
         at_rate = (block for block in resampled(blocks, sample_rate, rate) if block.shape[1])
         scaled_blocks = (block * np.float32(gain) for block in at_rate)
         for scaled in chain(_lead(LEADS[audio_format], channels), scaled_blocks):
-            samples = np.ascontiguousarray(scaled) if audio_format == "mp3" else _interleaved_24_bits(scaled)
+            samples = encoder_samples(coding, scaled, 1.0)
             frame = AudioFrame.from_ndarray(samples, format=sample_format, layout=layout)
             frame.sample_rate, frame.pts = rate, place
             place += scaled.shape[1]
@@ -91,9 +89,3 @@ def _lead(lead: Lead, channels: int) -> Iterator[Audio]:
         samples = np.zeros((channels, lead.song), np.float32)
         samples[:, lead.click] = _CLICK
         yield samples
-
-
-def _interleaved_24_bits(block: Audio) -> NDArray[np.int32]:
-    """Shape (1, time · channel); FFmpeg takes 24 bits in the upper part of 32."""
-    steps = np.rint(block * np.float64(_FULL_SCALE)).clip(-_FULL_SCALE, _FULL_SCALE - 1)
-    return (steps.astype(np.int32) << 8).T.reshape(1, -1)

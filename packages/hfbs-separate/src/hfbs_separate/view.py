@@ -11,11 +11,12 @@ from typing import IO
 
 import numpy as np
 
+from ._encode import CODINGS, full_scale_gain
 from ._errors import OptionError, OutputError
 from ._parts import write_atomically
 from ._terminal import clock
 from ._types import Audio, Progress
-from ._view_audio import AUDIO_FORMATS, CEILINGS, LEADS, AudioFormat, encode, encoded_rate
+from ._view_audio import AUDIO_FORMATS, LEADS, AudioFormat, encode, encoded_rate
 from ._view_page import page_parts
 from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture
 from ._view_tracks import Survey, Track, as_text, blocks_of, find_tracks, survey
@@ -81,7 +82,7 @@ def write_page(
     _check_place(target, named=page is not None, overwrite=overwrite)
     tracks = find_tracks(source, None if mixture is None else Path(mixture))
     found = survey(tracks)
-    gain = min(1.0, CEILINGS[audio_format] / found.peak) if found.peak else 1.0
+    gain = full_scale_gain(CODINGS[audio_format], -found.peak, found.peak)
     with ExitStack() as stack:
         audio: list[IO[bytes]] = []
         levels: list[Levels] = []

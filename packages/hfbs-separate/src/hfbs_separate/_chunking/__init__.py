@@ -10,6 +10,7 @@ from ._choice import mode as mode
 from ._clean import Clean as Clean
 from ._mode import Chunk as Chunk
 from ._mode import Mode as Mode
+from ._mode import halved as halved
 from ._msst import Msst as Msst
 from ._overlap_add import separated as separated
 from ._signal import Signal as Signal

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
-from ._mode import Chunk, check_overlap, half, in_batches
+from ._mode import Chunk, check_overlap, in_batches
 from ._signal import Signal
 
 SHORT_FRAMES = 256
@@ -44,11 +44,6 @@ class AudioSeparator:
             short = replace(self, chunk_size=self.hop_length * (SHORT_FRAMES - 1), short=0)
             return short.batches(song, batch_size)
         return in_batches(self._chunks(song), batch_size)
-
-    def halved(self) -> Self | None:
-        """As :meth:`Mode.halved`."""
-        smaller = half(self.chunk_size, self.hop_length)
-        return replace(self, chunk_size=smaller) if smaller >= max(1, self.overlap) else None
 
     def _chunks(self, song: Signal) -> Iterator[Chunk]:
         window = np.hamming(self.chunk_size).astype(np.float32)

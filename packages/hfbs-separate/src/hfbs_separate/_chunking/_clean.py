@@ -1,15 +1,15 @@
 """The default way of chunking: every chunk sees real neighbours, and weights sum to exactly 1."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import OptionError
-from ._mode import Chunk, check_overlap, half, in_batches
+from ._mode import Chunk, check_overlap, in_batches
 from ._signal import Signal
 
 _WHOLE = 1 << 24  # sums of a few multiples of 1/2**24 do not round
@@ -74,11 +74,6 @@ class Clean:
             length = song.length or 0
             return iter([[Chunk(0, song.cut(0, length), np.ones(length))]] if length else [])
         return in_batches(self._chunks(song), batch_size)
-
-    def halved(self) -> Self | None:
-        """As :meth:`Mode.halved`."""
-        smaller = half(self.chunk_size, self.hop_length)
-        return replace(self, chunk_size=smaller) if smaller >= max(1, self.overlap) else None
 
     def _chunks(self, song: Signal) -> Iterator[Chunk]:
         window = partition_window(self.chunk_size, self.step) / self.shifts

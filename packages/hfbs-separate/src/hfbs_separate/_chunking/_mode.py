@@ -1,7 +1,7 @@
 """What a way of chunking says: chunks, and how much each of their samples counts."""
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass
+from dataclasses import Field, dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -45,15 +45,16 @@ class Mode(Protocol):
         """How many chunks cover each sample of a song longer than one chunk."""
         ...
 
+    @property
+    def hop_length(self) -> int:
+        """Distance of the model's frames in samples."""
+        ...
+
     def batches(self, song: Signal, batch_size: int) -> Iterator[list[Chunk]]:
         """The chunks, in batches of equally long ones, in the order in which estimates are added up.
 
         No chunk starts before the first one of an earlier batch.
         """
-        ...
-
-    def halved(self) -> "Mode | None":
-        """The same with chunks half as long, of whole hops; None where they are too short for that."""
         ...
 
 
@@ -69,9 +70,10 @@ def in_batches(chunks: Iterator[Chunk], batch_size: int) -> Iterator[list[Chunk]
         yield batch
 
 
-def half(chunk_size: int, hop_length: int) -> int:
-    """Half of a chunk, in whole hops; 0 where it is shorter than two."""
-    return chunk_size // (2 * hop_length) * hop_length
+def halved[M: Mode](mode: M) -> M | None:
+    """The same with chunks half as long, of whole hops; None where they are too short for that."""
+    smaller = mode.chunk_size // (2 * mode.hop_length) * mode.hop_length
+    return replace(mode, chunk_size=smaller) if smaller >= mode.overlap else None
 
 
 def check_overlap(overlap: int, chunk_size: int) -> None:

@@ -1,14 +1,14 @@
 """MSST's way of chunking, its quirks included, so that stems are those of its ``demix``."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from .._types import Audio
-from ._mode import Chunk, check_overlap, half
+from ._mode import Chunk, check_overlap
 from ._signal import Signal
 
 
@@ -61,11 +61,6 @@ class Msst:
                 weights = self._weights(first=place == step, last=not goes_on(place))
                 yield [Chunk(start, audio, weights[:kept]) for start, audio, kept in pieces]
                 pieces = []
-
-    def halved(self) -> Self | None:
-        """As :meth:`Mode.halved`."""
-        smaller = half(self.chunk_size, self.hop_length)
-        return replace(self, chunk_size=smaller) if smaller >= max(1, self.overlap) else None
 
     def _filled(self, piece: Audio) -> Audio:
         missing = self.chunk_size - piece.shape[-1]

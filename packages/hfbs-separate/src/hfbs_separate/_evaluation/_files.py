@@ -1,7 +1,6 @@
-"""The files of scores: checked before the first song is scored, and written whole or not at all."""
+"""The files of scores: checked before the first song is scored."""
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,22 +41,3 @@ class Outputs:
                 raise OutputError(f"{path} exists: add --force to overwrite it, or name another with {option}")
             if not os.access(path.parent, os.W_OK | os.X_OK):
                 raise OutputError(f"{path.parent} may not be written to: name another place with {option}")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, bring it to the disk, and put it there.
-
-    Raises:
-        OutputError: It cannot be written; what was there is still there.
-    """
-    part = path.with_name(f".{path.name[:100]}-{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

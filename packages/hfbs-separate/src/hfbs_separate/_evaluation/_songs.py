@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .._decode import decode
 from .._errors import DatasetError
 from .._types import Audio, Progress
 from ._folders import SongFiles
-from ._seam import read_audio
 from ._signals import SHORTEST, energy
 
 _REST = 1e-2  # of the mixture's energy, -20 dB
@@ -52,8 +52,9 @@ class _Reader:
     def read(self, path: Path) -> Audio:
         if path in self.audio:
             return self.audio[path]
-        audio, rate, warnings = read_audio(path)
-        self.warnings += warnings
+        recording = decode(path)
+        audio, rate = recording.audio, recording.sample_rate
+        self.warnings += recording.warnings
         if self.first is None:
             self.first, self.sample_rate, self.shape = path, rate, audio.shape
         elif (rate, audio.shape) != (self.sample_rate, self.shape):
@@ -107,8 +108,9 @@ def load_estimates(files: Mapping[str, Path], song: Song) -> tuple[dict[str, Aud
     estimates: dict[str, Audio] = {}
     odd: list[str] = []
     for stem, path in files.items():
-        audio, rate, warnings = read_audio(path)
-        odd += warnings
+        recording = decode(path)
+        audio, rate = recording.audio, recording.sample_rate
+        odd += recording.warnings
         if (rate, audio.shape) != (song.sample_rate, song.mixture.shape):
             here, there = _form(audio.shape, rate), _form(song.mixture.shape, song.sample_rate)
             raise DatasetError(f"{path} has {here}, but the song {there}: an estimate must be as long as its song")

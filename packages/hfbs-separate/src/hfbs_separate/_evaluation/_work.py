@@ -4,9 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .._errors import OutputError
+from .._parts import write_atomically
 from .._terminal import Terminal, clock
 from .._types import Audio
-from ._files import Outputs, write_whole
+from ._files import Outputs
 from ._folders import SongFiles
 from ._plot import draw
 from ._report import as_csv, as_json
@@ -69,7 +71,10 @@ def report(
     show(summaries, metrics)
 
     def write(path: Path, content: bytes) -> None:
-        write_whole(path, content)
+        try:
+            write_atomically(path, [content])
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
         terminal.say(f"wrote {path}")
 
     if outputs.csv is not None:
