@@ -9,7 +9,7 @@ from pathlib import Path
 typing.GENERATING_DOCUMENTATION = "hfbs"
 sys.path.insert(0, str(Path(__file__).parent))
 
-PACKAGES = ("filterbanks", "attention", "model", "experimental", "separate")
+PACKAGES = ("filterbanks", "attention", "model", "experimental", "separate", "train")
 project = "hfbs"
 extensions = [
     "sphinx.ext.autodoc",

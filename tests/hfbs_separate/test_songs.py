@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from hfbs_separate import AudioFileError
 from hfbs_separate._songs import ENDINGS, find_songs
-from hfbs_separate._terminal import one_line
 from hfbs_separate.cli import main
+from hfbs_separate.terminal import one_line
 
 TREE = [
     "b.mp3",

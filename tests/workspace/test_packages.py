@@ -20,6 +20,7 @@ BELOW = {
     "hfbs-model": {"hfbs-filterbanks", "hfbs-attention"},
     "hfbs-experimental": {"hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
     "hfbs-separate": {"hfbs-experimental", "hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
+    "hfbs-train": {"hfbs-separate", "hfbs-experimental", "hfbs-model", "hfbs-filterbanks", "hfbs-attention"},
 }
 each_member = pytest.mark.parametrize("member", MEMBERS.values(), ids=str)
 

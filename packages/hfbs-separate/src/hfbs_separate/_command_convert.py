@@ -11,7 +11,7 @@ import click
 
 from ._loading import loaded
 from ._settings_option import FILE, settings_options
-from ._terminal import Terminal
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint

@@ -9,7 +9,7 @@ import click
 from ._download import DownloadError, download
 from ._errors import OutputError
 from ._places import check_folder
-from ._terminal import Terminal
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from hfbs_model import KnownCheckpoint

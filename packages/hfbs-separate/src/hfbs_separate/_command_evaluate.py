@@ -23,8 +23,8 @@ from ._evaluation._songs import Estimate, Song, load_estimates
 from ._loading import loaded
 from ._separator_options import NAMES, about_separator, needed_settings, separator_of, separator_options
 from ._settings_option import FILE, settings_options
-from ._terminal import Terminal
 from ._types import Audio, Progress
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ._evaluation._scores import Score

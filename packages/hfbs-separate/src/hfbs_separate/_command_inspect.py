@@ -13,7 +13,7 @@ from ._errors import OptionError
 from ._loading import inspected
 from ._options import samples_per_chunk
 from ._settings_option import FILE, settings_options
-from ._terminal import Terminal
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from hfbs_model import Inspection

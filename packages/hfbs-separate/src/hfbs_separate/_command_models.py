@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ._terminal import Terminal
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from hfbs_model import KnownCheckpoint

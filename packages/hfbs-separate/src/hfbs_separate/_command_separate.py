@@ -19,8 +19,8 @@ from ._separator_options import about_separator, needed_settings, separator_of, 
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
 from ._source import STANDARD_INPUT
-from ._terminal import Bars, Speech, Terminal, clock
 from ._write import decibels
+from .terminal import Bars, Speech, Terminal, clock
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint

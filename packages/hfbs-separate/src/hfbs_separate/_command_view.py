@@ -6,8 +6,8 @@ import click
 
 from ._errors import AudioFileError, OutputError
 from ._settings_option import FILE
-from ._terminal import Terminal, clock
 from ._view_audio import AUDIO_FORMATS, AudioFormat
+from .terminal import Terminal, clock
 from .view import write_page
 
 

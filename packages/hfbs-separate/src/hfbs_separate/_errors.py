@@ -6,7 +6,7 @@ class AudioFileError(ValueError):
 
 
 class DatasetError(ValueError):
-    """A folder of songs is not laid out as an evaluation needs it, or its files do not fit each other."""
+    """A folder of songs and their stems is not laid out as is needed, or its files do not fit each other."""
 
 
 class OptionError(ValueError):

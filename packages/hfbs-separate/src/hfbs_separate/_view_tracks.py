@@ -13,8 +13,8 @@ import numpy as np
 
 from ._decode import open_song
 from ._errors import AudioFileError
-from ._terminal import clock
 from ._types import Audio
+from .terminal import clock
 
 _EXTENSIONS = re.compile(
     r"\.(wav|w64|rf64|flac|aiff?|aifc|caf|au|mp3|m4a|mp4|aac|og[ga]|opus|wma|wv|ape|tta|mka)", re.IGNORECASE

@@ -1,8 +1,6 @@
 """The command ``hfbs``."""
 
-import sys
 from importlib.metadata import version
-from typing import Any
 
 import click
 
@@ -13,25 +11,12 @@ from ._command_inspect import inspect
 from ._command_models import models
 from ._command_separate import separate
 from ._command_view import view
-from ._terminal import Terminal
+from .terminal import OneLineGroup
 
 
-class _OneLineGroup(click.Group):
-    """A group whose errors are one line, ``hfbs: error: …``, with exit code 2."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["standalone_mode"] = False
-        try:
-            sys.exit(super().main(*args, **kwargs))
-        except click.ClickException as error:
-            Terminal().fail(error.format_message())
-            sys.exit(2)
-        except click.Abort:
-            Terminal().fail("interrupted; the song in work left nothing behind")
-            sys.exit(130)
-
-
-@click.group(cls=_OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    "hfbs", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(version("hfbs-separate"), prog_name="hfbs", message="%(prog)s %(version)s")
 def main() -> None:
     """Separate songs into their stems with BS-RoFormer and Mel-Band RoFormer checkpoints."""

@@ -14,13 +14,13 @@ import numpy as np
 from ._encode import CODINGS, full_scale_gain
 from ._errors import OptionError, OutputError
 from ._parts import write_atomically
-from ._terminal import clock
 from ._types import Audio, Progress
 from ._view_audio import AUDIO_FORMATS, LEADS, AudioFormat, encode, encoded_rate
 from ._view_page import page_parts
 from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture
 from ._view_tracks import Survey, Track, as_text, blocks_of, find_tracks, survey
 from ._write import decibels
+from .terminal import clock
 
 _SUFFIXES = (".html", ".htm")
 _IN_MEMORY = 1 << 25  # bytes of an encoded track, beyond which it waits on the disk

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .._errors import OutputError
 from .._parts import write_atomically
-from .._terminal import Terminal, clock
 from .._types import Audio
+from ..terminal import Terminal, clock
 from ._files import Outputs
 from ._folders import SongFiles
 from ._plot import draw

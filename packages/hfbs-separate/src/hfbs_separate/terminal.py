@@ -6,9 +6,10 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import category
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -24,10 +25,12 @@ class Terminal:
     Args:
         speech: ``"lines"`` for people; ``"quiet"``: warnings, errors and the files written alone; ``"json"``: one
             object a line on stdout for all of it, and nothing on stderr.
+        program: the command's name, with which warnings and errors begin.
     """
 
-    def __init__(self, speech: Speech = "lines") -> None:
+    def __init__(self, speech: Speech = "lines", program: str = "hfbs") -> None:
         self._speech = speech
+        self._program = program
         self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
@@ -39,13 +42,13 @@ class Terminal:
     def warn(self, message: str) -> None:
         """One line, marked as a warning."""
         if self._speech != "json":
-            self._console.print(f"[yellow]hfbs: warning:[/yellow] {escape(one_line(message))}")
+            self._console.print(f"[yellow]{self._program}: warning:[/yellow] {escape(one_line(message))}")
         self.event("warning", message=one_line(message))
 
     def fail(self, message: str) -> None:
         """One line, marked as an error."""
         if self._speech != "json":
-            self._console.print(f"[red]hfbs: error:[/red] {escape(one_line(message))}")
+            self._console.print(f"[red]{self._program}: error:[/red] {escape(one_line(message))}")
         self.event("error", message=one_line(message))
 
     def wrote(self, file: Path) -> None:
@@ -161,6 +164,22 @@ class _JsonBars(Bars):
                 self._terminal.event("progress", message=printable(message), done=done, total=total)
 
         return update
+
+
+class OneLineGroup(click.Group):
+    """Commands whose errors are one line, ``hfbs: error: …``, with exit code 2, and 130 where Ctrl-C ended them."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`click.Command.main`, and the process ends."""
+        kwargs["standalone_mode"] = False
+        try:
+            sys.exit(super().main(*args, **kwargs))
+        except click.ClickException as error:
+            Terminal(program=str(self.name)).fail(error.format_message())
+            sys.exit(2)
+        except click.Abort:
+            Terminal(program=str(self.name)).fail("interrupted; the work at hand left nothing behind")
+            sys.exit(130)
 
 
 def one_line(message: str) -> str:
