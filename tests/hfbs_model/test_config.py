@@ -108,7 +108,7 @@ def test_refuses_what_is_meaningless(path: Path, old: str, new: str, message: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty or no mapping; MSST's files have sections audio, model, training, inference"),
+        ("", "is empty or no mapping; a configuration has sections, such as model and audio"),
         ("- 1\n- 2\n", "is empty or no mapping"),
         ("words", "is empty or no mapping"),
         ("a: [1", r"is no YAML: .* \(line \d\)"),

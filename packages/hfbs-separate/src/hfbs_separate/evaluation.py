@@ -14,5 +14,6 @@ from ._evaluation._scores import evaluate as evaluate
 from ._evaluation._scores import summarize as summarize
 from ._evaluation._signals import is_silent as is_silent
 from ._evaluation._songs import Song as Song
+from ._evaluation._songs import load_song as load_song
 from ._evaluation._spectra import bleedless_and_fullness as bleedless_and_fullness
 from ._evaluation._spectra import l1_freq as l1_freq

@@ -14,7 +14,7 @@ from hfbs_filterbanks import BandLayout
 
 from .._errors import CheckpointError, shown
 from .._rotator import BandSplitRotator
-from ._atomic import written_whole
+from ..files import written_whole
 from ._checkpoint import Checkpoint
 from ._keywords import checked_settings
 from ._settling import Source

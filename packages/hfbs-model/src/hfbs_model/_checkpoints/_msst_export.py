@@ -11,7 +11,7 @@ import yaml
 from .._errors import shown
 from .._msst import Family, least_depth
 from .._rotator import BandSplitRotator
-from ._atomic import written_whole
+from ..files import written_whole
 from ._checkpoint import Checkpoint
 
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".th")

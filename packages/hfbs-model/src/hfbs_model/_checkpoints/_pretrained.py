@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from .._errors import CheckpointError, shown
-from ._atomic import written_whole
+from ..files import written_whole
 from ._checkpoint import Checkpoint
 from ._files import read_file
 from ._format import save_checkpoint
