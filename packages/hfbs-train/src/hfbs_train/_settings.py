@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAliasType, Union, cast, get_args, get_origin, get_type_hints
 
 from ._errors import ConfigurationError
 
@@ -58,6 +58,8 @@ def named_values(values: object, where: str) -> Mapping[str, object]:
 
 
 def _read(kind: Any, value: object, where: str) -> object:
+    if isinstance(kind, TypeAliasType):
+        kind = kind.__value__
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         if value is None and is_dataclass(parts[0]):
