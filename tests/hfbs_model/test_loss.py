@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
-from hfbs_model import ParametersComputeLoss, lossComputation
+from hfbs_model import ParametersComputeLoss, lossComputation, spectral_error
 
 
 def spectra(audio: NDArray[Any], size: int, loss: ParametersComputeLoss) -> NDArray[Any]:
@@ -70,6 +70,23 @@ def test_loss_is_the_error_of_waveform_and_spectra(
     np.testing.assert_allclose([term.item() for term in terms], [waveform, spectral], rtol=1e-10)
     np.testing.assert_allclose(total.item(), waveform + weight * spectral, rtol=1e-10)
     assert torch.equal(lossComputation(estimate, target, stem_ids, loss), total)
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), length=st.integers(1, 100), shape=st.lists(st.integers(1, 3), max_size=3))
+def test_the_spectral_error_of_a_signal_is_what_it_has_alone(seed: int, length: int, shape: list[int]) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    errors = torch.randn(*shape, length, generator=generator, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(shape, generator=generator, dtype=torch.float64)
+    loss = ParametersComputeLoss((32, 64), 8, 64)
+    together = spectral_error(errors, loss)
+    assert together.shape == tuple(shape)
+    (gradient,) = torch.autograd.grad((weights * together).sum(), errors)
+    for place in np.ndindex(*shape):
+        alone = errors[place].detach().requires_grad_()
+        error = spectral_error(alone, loss)
+        torch.testing.assert_close(error, together[place])
+        torch.testing.assert_close(torch.autograd.grad(weights[place] * error, alone)[0], gradient[place])
 
 
 @given(length=st.integers(1, 100))

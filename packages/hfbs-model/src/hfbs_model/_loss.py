@@ -96,19 +96,40 @@ def lossComputation(
     target = target[:, list(stem_ids), :, : recon_audio.shape[-1]].to(recon_audio.dtype)
     error = recon_audio - target
     waveform_loss = error.abs().mean()
-    spectral_loss = cast("Tensor", _SpectralLoss.apply(error.flatten(end_dim=-2), multi_stft))
+    spectral_loss = spectral_error(error, multi_stft).mean()
 
     total = waveform_loss + multi_stft.loss_weight * spectral_loss
     return (total, (waveform_loss, spectral_loss)) if return_loss_breakdown else total
+
+
+def spectral_error(
+    error: Float[Tensor, "*signals time"], multi_stft: ParametersComputeLoss
+) -> Float[Tensor, "*signals"]:
+    r"""The loss's multi-resolution term, signal by signal, unweighted :cite:p:`lu2023bsroformer`.
+
+    :math:`\sum_w \mathrm{mean}|\mathrm{STFT}_w e|` of the difference e of estimate and truth, each mean over the bins
+    and frames of one signal: what :func:`lossComputation` averages over stems, channels and batch, for losses that
+    weigh them by themselves. Autocast does not reach it.
+
+    Args:
+        error: Estimate less truth, any number of axes before time; at least one sample.
+        multi_stft: Settings; ``loss_weight`` is not used here.
+
+    Returns:
+        One number per signal.
+    """
+    return cast("Tensor", _SpectralLoss.apply(error.reshape(-1, error.shape[-1]), multi_stft)).view(error.shape[:-1])
 
 
 class _SpectralLoss(torch.autograd.Function):
     """The sum over resolutions, with its gradient at once: no spectrum is kept, and but one is in memory at a time."""
 
     @staticmethod
-    def forward(ctx: Any, error: Float[Tensor, "signal time"], settings: ParametersComputeLoss) -> Float[Tensor, ""]:
+    def forward(
+        ctx: Any, error: Float[Tensor, "signal time"], settings: ParametersComputeLoss
+    ) -> Float[Tensor, " signal"]:
         wanted = ctx.needs_input_grad[0]
-        loss, gradient = error.new_zeros(()), torch.zeros_like(error) if wanted else None
+        loss, gradient = error.new_zeros(len(error)), torch.zeros_like(error) if wanted else None
         with torch.autocast(error.device.type, enabled=False):
             for window_size in settings.window_sizes:
                 loss += _add_spectral_error(error, window_size, settings, gradient)
@@ -118,10 +139,10 @@ class _SpectralLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, grad_output: Float[Tensor, ""]
+        ctx: Any, grad_output: Float[Tensor, " signal"]
     ) -> tuple[Tensor, None]:
         (gradient,) = ctx.saved_tensors
-        return grad_output * gradient, None
+        return grad_output[:, None] * gradient, None
 
 
 def _add_spectral_error(
@@ -129,9 +150,9 @@ def _add_spectral_error(
     window_size: int,
     settings: ParametersComputeLoss,
     gradient: Float[Tensor, "signal time"] | None,
-) -> Float[Tensor, ""]:
-    """Mean absolute spectrum of the error, which is the spectrum's error, since the transform is linear; its gradient
-    is added to ``gradient``."""
+) -> Float[Tensor, " signal"]:
+    """Mean absolute spectrum of each error, which is the spectrum's error, since the transform is linear; the gradients
+    are added to ``gradient``."""
     n_fft = max(window_size, settings.n_fft)
     norm = "ortho" if settings.normalized else "backward"
     silence = max(0, n_fft // 2 + 1 - error.shape[-1])
@@ -142,12 +163,12 @@ def _add_spectral_error(
         signals = error.detach().requires_grad_(gradient is not None)
         mirrored = F.pad(F.pad(signals, (0, silence)), (n_fft // 2, n_fft // 2), mode="reflect")
     frames = mirrored.detach().unfold(-1, n_fft, settings.hop_length)
-    total, mirrored_gradient = error.new_zeros(()), torch.zeros_like(mirrored)
+    totals, mirrored_gradient = error.new_zeros(len(error)), torch.zeros_like(mirrored)
     # One memory for all signals: new memory would take as long as the transform.
     windowed = error.new_empty(frames.shape[1:])
     spectrum = torch.empty(*frames.shape[1:-1], n_fft // 2 + 1, device=error.device, dtype=error.dtype.to_complex())
     fft: Any = torch.fft  # which has no types
-    for signal_frames, signal_gradient in zip(frames, mirrored_gradient, strict=True):
+    for total, signal_frames, signal_gradient in zip(totals, frames, mirrored_gradient, strict=True):
         fft.rfft(torch.mul(signal_frames, window, out=windowed), norm=norm, out=spectrum)
         total += spectrum.abs().sum()
         if gradient is not None:
@@ -155,10 +176,9 @@ def _add_spectral_error(
             spectrum[:, 1 : (n_fft + 1) // 2] *= 0.5  # bins that stand for their mirror images too
             fft.irfft(spectrum, n_fft, norm="ortho" if settings.normalized else "forward", out=windowed)
             _overlap_add(windowed.mul_(window), settings.hop_length, signal_gradient)
-    count = len(error) * spectrum.numel()
     if gradient is not None:
-        gradient += torch.autograd.grad(mirrored, signals, mirrored_gradient / count)[0]
-    return total / count
+        gradient += torch.autograd.grad(mirrored, signals, mirrored_gradient / spectrum.numel())[0]
+    return totals / spectrum.numel()
 
 
 def _overlap_add(frames: Float[Tensor, "frame n_fft"], hop_length: int, audio: Float[Tensor, " time"]) -> None:

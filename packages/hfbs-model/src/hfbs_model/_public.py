@@ -12,6 +12,7 @@ from ._checkpoints import save_checkpoint as save_checkpoint
 from ._checkpoints import save_msst_checkpoint as save_msst_checkpoint
 from ._loss import ParametersComputeLoss as ParametersComputeLoss
 from ._loss import lossComputation as lossComputation
+from ._loss import spectral_error as spectral_error
 from ._mask import MLP as MLP
 from ._mask import MaskEstimator as MaskEstimator
 from ._memory import inference_memory as inference_memory
