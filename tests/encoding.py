@@ -16,6 +16,7 @@ def write_song(
     layout: str = "stereo",
     video: bool = False,
     pictures: int = 1,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Encode float32 audio (channel, time) into the container that the path's suffix names.
 
@@ -23,6 +24,7 @@ def write_song(
         codec: "" for no audio track.
         video: add a video track.
         pictures: how many pictures that one has, at 25 a second.
+        options: of the audio encoder.
     """
     with av.open(str(path), "w") as container:
         tracks: list[tuple[Any, list[Any]]] = []
@@ -33,7 +35,7 @@ def write_song(
         if codec:
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio), format="fltp", layout=layout)
             frame.sample_rate = sample_rate
-            tracks.append((container.add_stream(codec, rate=sample_rate, layout=layout), [frame]))
+            tracks.append((container.add_stream(codec, rate=sample_rate, layout=layout, options=options), [frame]))
         container.start_encoding()
         for stream, frames in tracks:
             for number, frame in enumerate(frames):

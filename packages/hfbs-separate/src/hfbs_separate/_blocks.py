@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from ._types import Audio
 
 BLOCK_SIZE = 1 << 16  # samples
 
+# numpy's types by the names of FFmpeg's, which have a "p" at their end where each channel has a plane of its own.
+_TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
 
 type Piece = NDArray[np.generic] | Sequence[NDArray[np.generic]]
 
@@ -38,7 +41,7 @@ def even_blocks(pieces: Iterable[Piece], block_size: int = BLOCK_SIZE) -> Iterat
             count = min(length - at, block_size - filled)
             parts = [(piece, block)] if isinstance(piece, np.ndarray) else zip(piece, block, strict=True)
             for samples, target in parts:
-                target[..., filled : filled + count] = _to_float32(samples[..., at : at + count])
+                target[..., filled : filled + count] = to_float32(samples[..., at : at + count])
             at, filled = at + count, filled + count
             if filled == block_size:
                 yield block
@@ -47,7 +50,8 @@ def even_blocks(pieces: Iterable[Piece], block_size: int = BLOCK_SIZE) -> Iterat
         yield block[:, :filled]
 
 
-def _to_float32(samples: NDArray[np.generic]) -> Audio:
+def to_float32(samples: NDArray[np.generic]) -> Audio:
+    """Samples with full scale 1, as a new array unless they are float32 already."""
     kind = samples.dtype
     if kind == np.float64:
         with np.errstate(over="ignore"):
@@ -59,3 +63,12 @@ def _to_float32(samples: NDArray[np.generic]) -> Audio:
     elif kind != np.float32:
         converted *= np.float32(2.0 ** (1 - 8 * kind.itemsize))
     return converted
+
+
+def piece_of(frame: AudioFrame) -> Piece:
+    """The samples of a frame as they are, channel by channel, without a copy."""
+    kind = _TYPES[frame.format.name.removesuffix("p")]
+    if frame.format.is_planar:
+        return [np.frombuffer(plane, kind, frame.samples) for plane in frame.planes]
+    channels = frame.layout.nb_channels
+    return np.frombuffer(frame.planes[0], kind, frame.samples * channels).reshape(-1, channels).T

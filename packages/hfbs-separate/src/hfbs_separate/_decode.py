@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from ._blocks import Piece, even_blocks
+from ._blocks import Piece, even_blocks, piece_of
 from ._errors import AudioFileError
+from ._seek_table import SeekRecorder
 from ._source import STANDARD_INPUT, Source, file_source, reason, standard_input_source
 from ._stated_size import missing_bytes
 from ._track import Track, open_track
@@ -35,7 +36,9 @@ class SongFile:
     seconds: float | None
     _source: Source = field(repr=False, compare=False)
 
-    def blocks(self, warn: Callable[[str], None] | None = None) -> Iterator[Audio]:
+    def blocks(
+        self, warn: Callable[[str], None] | None = None, recorder: SeekRecorder | None = None
+    ) -> Iterator[Audio]:
         """Decode from the beginning, in as little memory for hours as for seconds.
 
         Packets that cannot be decoded are left out, with a warning, as players do. What encoders add before and after
@@ -44,6 +47,7 @@ class SongFile:
         Args:
             warn: gets what was odd about the file without making it useless, one sentence at a time, at the end. None:
                 nobody is told.
+            recorder: takes note of where packets are, for reading any part of the song later on.
 
         Yields:
             float32, shape (channel, 65536), the last block shorter, finite; integer formats are scaled to [-1, 1).
@@ -56,12 +60,14 @@ class SongFile:
 
         def pieces(track: Track) -> Iterator[Piece]:
             nonlocal lost
-            for frames in track.frames():
+            for packet, frames in track.frames():
                 if frames is None:
                     lost += 1
+                if recorder is not None:
+                    recorder.add(track.decoder, packet, frames or [])
                 for frame in frames or ():
                     self._check_format(frame)
-                    yield _piece(frame)
+                    yield piece_of(frame)
 
         with open_track(self._source) as track:
             for block in even_blocks(pieces(track)):
@@ -129,7 +135,7 @@ def open_song(path: Path) -> SongFile:
     with open_track(source) as track:
         channels, rate = track.channels, track.sample_rate
         # Where the two disagree, as in AAC whose header says mono, what is decoded is right.
-        for frames in islice(track.frames(), _FIRST_PACKETS):
+        for _, frames in islice(track.frames(), _FIRST_PACKETS):
             if frames:
                 channels, rate = frames[0].layout.nb_channels, frames[0].sample_rate
                 break
@@ -170,16 +176,3 @@ def _refuse_cut(source: Source) -> None:
             f"{source.path}: the file is cut short: it holds {held} bytes of the {stated} bytes of audio that the "
             f"header states; {source.copy_first}"
         )
-
-
-# numpy's types by the names of FFmpeg's, which have a "p" at their end where each channel has a plane of its own.
-_TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
-
-
-def _piece(frame: AudioFrame) -> Piece:
-    """The samples of a frame as they are, channel by channel, without a copy."""
-    kind = _TYPES[frame.format.name.removesuffix("p")]
-    if frame.format.is_planar:
-        return [np.frombuffer(plane, kind, frame.samples) for plane in frame.planes]
-    channels = frame.layout.nb_channels
-    return np.frombuffer(frame.planes[0], kind, frame.samples * channels).reshape(-1, channels).T

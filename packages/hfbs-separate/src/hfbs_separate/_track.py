@@ -14,6 +14,7 @@ from av.stream import Discard
 
 from ._errors import AudioFileError
 from ._source import MeasuredFile, Source, reason
+from ._types import AudioPacket
 
 _MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Containers whose header states the length to the sample. Elsewhere FFmpeg's duration may be an estimate.
@@ -63,8 +64,13 @@ class Track:
         """As the header has it, in Hz; 0 where it does not say."""
         return self._decoder.sample_rate
 
-    def frames(self) -> Iterator[list[AudioFrame] | None]:
-        """The frames of each packet; None for a packet that cannot be decoded."""
+    @property
+    def decoder(self) -> str:
+        """FFmpeg's name of the decoder, such as ``pcm_s16le`` or ``mp3float``."""
+        return self._decoder.name
+
+    def packets(self) -> Iterator[AudioPacket]:
+        """The packets of the track from where the file is, and at its end an empty one that empties the decoder."""
         # All tracks, so that each packet of a film is a step forward in a file whose audio ends early.
         packets = self._container.demux()
         while True:
@@ -80,11 +86,24 @@ class Track:
                     "the file may be damaged"
                 )
             self._begins = self._begins or packet.pos or 0
-            try:
-                frames = cast(list[AudioFrame], packet.decode())
-            except FFmpegError:
-                frames = None
-            yield frames
+            yield packet
+
+    def frames(self) -> Iterator[tuple[AudioPacket, list[AudioFrame] | None]]:
+        """Each packet with its frames; with None where it cannot be decoded."""
+        for packet in self.packets():
+            yield packet, decoded(packet)
+
+    def seek(self, seconds: float) -> None:
+        """Go on somewhere near this time, most often before it, with an empty decoder.
+
+        Raises:
+            AudioFileError: the file cannot be sought in.
+        """
+        if not self._stream.time_base:
+            raise AudioFileError(f"{self._source.path}: the audio track has no times to seek")
+        with _explained(f"{self._source.path}: FFmpeg cannot seek in this file", self._file):
+            place = (self._stream.start_time or 0) + int(max(0.0, seconds) / self._stream.time_base)
+            self._container.seek(place, stream=self._stream)
 
     def check_length(self, seconds: float) -> str | None:
         """Compare what was decoded to the end with what the header states; what is odd about it, or None.
@@ -112,6 +131,14 @@ class Track:
             return len(self._container.streams) > 1
         by_size = 8 * (self._source.size - self._begins) / (self._decoder.bit_rate or 1)
         return abs(by_size - seconds) < 1e-3 * seconds
+
+
+def decoded(packet: AudioPacket) -> list[AudioFrame] | None:
+    """What the decoder gives for one more packet; None where it cannot be decoded."""
+    try:
+        return cast(list[AudioFrame], packet.decode())
+    except FFmpegError:
+        return None
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class SongFiles:
     adds_up: bool
 
 
+def is_audio_file(path: Path) -> bool:
+    """Whether this is a file, not hidden, whose name ends as audio files' do."""
+    return bool(_AUDIO.fullmatch(path.suffix)) and not path.name.startswith(".") and path.is_file()
+
+
 def audio_files(folder: Path) -> dict[str, Path]:
     """The audio files of a folder by their names without suffix, sorted. Hidden files are none.
 
@@ -40,7 +45,7 @@ def audio_files(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if _AUDIO.fullmatch(path.suffix) and not path.name.startswith(".") and path.is_file():
+        if is_audio_file(path):
             other = found.setdefault(path.stem, path)
             if other is not path:
                 raise DatasetError(f"{other} and {path.name} could both be {path.stem}: remove one of them")

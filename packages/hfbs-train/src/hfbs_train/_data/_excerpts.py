@@ -1,0 +1,190 @@
+"""Excerpts of songs to train with: which, from where, and mixed how, as a function of seed and number alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from hfbs_separate import DatasetError
+from hfbs_separate.audio import Audio
+
+from .._errors import ConfigurationError
+from ._check import Report
+from ._pools import Place, Pool, known, pool_of
+from ._readers import Readers
+from ._songs import StemFile
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How excerpts are chosen and mixed.
+
+    Attributes:
+        remix: the probability from 0 to 1 that an excerpt's stems are of different songs or places; else they are of
+            one, aligned. Stems from folders of stems can only be remixed.
+        remix_stems: the probability from 0 to 1 with which each stem of a remixed excerpt is exchanged. At 1, all stems
+            are drawn one by one; below, those that are not exchanged stay aligned.
+        mixup: the probabilities of adding a second excerpt to a stem that is drawn for a remix, of adding a third, and
+            so on.
+        silent_share: the share from 0 to 1 of excerpts in which the stem that is drawn is silent (below -60 dB), where
+            it is anywhere.
+    """
+
+    remix: float = 1.0
+    remix_stems: float = 1.0
+    mixup: tuple[float, ...] = ()
+    silent_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        values = {"remix": [self.remix], "remix_stems": [self.remix_stems], "silent_share": [self.silent_share]}
+        for name, shares in (values | {"mixup": list(self.mixup)}).items():
+            for share in shares:
+                if not 0 <= share <= 1:
+                    raise ConfigurationError(f"{name} is from 0 to 1, got {share}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Excerpt:
+    """A piece to train with. Its mixture is the sum of ``stems`` and ``rest``, after whatever is done to them.
+
+    Attributes:
+        index: its number.
+        stems: float32, shape (stem, channel, time); zeros where a stem is not labelled.
+        known: bool, shape (stem,): whether each stem is labelled. One that is not may be in ``rest``.
+        rest: float32, shape (channel, time): what the mixture holds beside these stems.
+    """
+
+    index: int
+    stems: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    rest: Audio
+
+
+class Excerpts(Dataset[Excerpt]):
+    """Excerpts of songs, of which there are as many as are asked for: number n is the same whenever it is asked for.
+
+    An aligned excerpt is drawn by way of a stem, each as often as the others: rare stems are heard as often as common
+    ones, as with MSST's dataset type 7. Of the places where that stem plays, all are equally likely.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        stems: Sequence[str],
+        *,
+        samples: int,
+        sample_rate: int,
+        channels: int = 2,
+        seed: int = 0,
+        choice: Choice | None = None,
+    ) -> None:
+        """Sort the songs' places.
+
+        Args:
+            report: on songs without errors.
+            stems: the names of the stems, in the order of the model's.
+            samples: the length of an excerpt.
+            sample_rate: in Hz; files of other rates are resampled while they are read.
+            channels: 1 or 2.
+            seed: any whole number from 0 on.
+            choice: how excerpts are chosen. None: :class:`Choice` as it stands.
+
+        Raises:
+            ConfigurationError: an argument has no meaning.
+            DatasetError: the report has errors, a stem is nowhere or silent everywhere, or aligned excerpts are wanted
+                of songs of which there are only single stems.
+        """
+        report.require_usable()
+        for name, value, least in (("samples", samples, 1), ("sample_rate", sample_rate, 1), ("seed", seed, 0)):
+            if value < least:
+                raise ConfigurationError(f"{name} is a whole number from {least} on, got {value}")
+        if channels not in (1, 2):
+            raise ConfigurationError(f"channels are 1 or 2, got {channels}")
+        self.stems = tuple(stems)
+        self.samples, self.sample_rate, self.channels, self.seed = samples, sample_rate, channels, seed
+        self.choice = choice or Choice()
+        self._songs = report.songs
+        self._readers = Readers(report.files, sample_rate, channels)
+        self._pools = [self._pool(stem) for stem in self.stems]
+        self._whole = [] if self.choice.remix == 1 == self.choice.remix_stems else self._whole_pools()
+        # What the mixtures of fully labelled songs hold beside the stems goes with remixed stems, too.
+        rests = {
+            number: song.rest
+            for number, song in enumerate(self._songs)
+            if song.rest and all(stem in song.stems for stem in self.stems)
+        }
+        self._rests = pool_of(self._songs, rests, report.files, samples / sample_rate)
+
+    def __getitem__(self, index: int) -> Excerpt:
+        """The excerpt of this number, from 0 on.
+
+        Raises:
+            AudioFileError: a file cannot be read any more, or has changed.
+        """
+        random = np.random.default_rng([self.seed, index])
+        is_remix = random.random() < self.choice.remix
+        if is_remix and self.choice.remix_stems == 1:
+            stems = np.stack([self._drawn(number, random) for number in range(len(self.stems))])
+            rest = np.zeros(stems.shape[1:], np.float32)
+            if len(self._rests.active) or len(self._rests.silent):
+                place = self._rests.draw(random, self.choice.silent_share)
+                rest = self._read(self._songs[place.song].rest, place, random.random())
+            return Excerpt(index, stems, np.ones(len(stems), np.bool_), rest)
+        place = self._whole[random.integers(len(self._whole))].draw(random, self.choice.silent_share)
+        song, offset = self._songs[place.song], random.random()
+        stems = np.zeros((len(self.stems), self.channels, self.samples), np.float32)
+        labelled = np.array([stem in song.stems for stem in self.stems])
+        for number, stem in enumerate(self.stems):
+            if not labelled[number]:
+                continue
+            if is_remix and random.random() < self.choice.remix_stems:
+                stems[number] = self._drawn(number, random)
+            else:
+                stems[number] = self._read(song.stems[stem], place, offset)
+        return Excerpt(index, stems, labelled, self._read(song.rest, place, offset))
+
+    def close(self) -> None:
+        """Let all files go; the next excerpt opens what it needs again."""
+        self._readers.close()
+
+    def _drawn(self, number: int, random: np.random.Generator) -> Audio:
+        """A stem of any song, at any place."""
+        times = 1
+        for probability in self.choice.mixup:
+            times += random.random() < probability
+        audio = np.zeros((self.channels, self.samples), np.float32)
+        for _ in range(times):
+            place = self._pools[number].draw(random, self.choice.silent_share)
+            audio += self._read(self._songs[place.song].stems[self.stems[number]], place, random.random())
+        return audio
+
+    def _read(self, parts: Sequence[StemFile], place: Place, offset: float) -> Audio:
+        """An excerpt that begins so much of a second after a place, or earlier where the song ends before it would."""
+        length = max(map(self._readers.samples, self._songs[place.song].files), default=0)
+        start = min(int((place.second + offset) * self.sample_rate), max(0, length - self.samples))
+        return self._readers.total(parts, start, self.samples)
+
+    def _pool(self, stem: str) -> Pool:
+        labelled = known(self._songs, stem)
+        if not labelled:
+            raise DatasetError(f"no song has a stem {stem}: name a folder that has, or leave it out of the stems")
+        pool = self._pool_of(labelled)
+        if not len(pool.active):
+            raise DatasetError(f"the stem {stem} is silent (below -60 dB) in all songs: nothing can be learned of it")
+        return pool
+
+    def _whole_pools(self) -> list[Pool]:
+        """The places in whole songs of each stem that plays in one."""
+        pools = [self._pool_of(known(self._songs, stem, whole=True)) for stem in self.stems]
+        found = [pool for pool in pools if len(pool.active)]
+        if not found:
+            raise DatasetError(
+                "aligned excerpts need folders of songs, but there are only single stems: add some, or set remix to 1 "
+                "and remix_stems to 1"
+            )
+        return found
+
+    def _pool_of(self, parts: "dict[int, Sequence[StemFile]]") -> Pool:
+        return pool_of(self._songs, parts, self._readers.files, self.samples / self.sample_rate)
