@@ -19,7 +19,7 @@ PACKAGES = {
     "hfbs-model": ["hub"],
     "hfbs-experimental": [],
     "hfbs-separate": ["evaluate", "log-wmse"],
-    "hfbs-train": ["losses"],
+    "hfbs-train": ["lora", "losses"],
 }
 # The groups that a package's tests need; the lowest versions are tested without oracles, which ask for newer ones.
 GROUPS = {package: ["--group=test"] for package in PACKAGES}

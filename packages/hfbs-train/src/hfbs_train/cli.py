@@ -7,6 +7,7 @@ import click
 from hfbs_separate.terminal import OneLineGroup
 
 from ._command_check import check
+from ._command_run import run
 
 
 @click.group(
@@ -17,4 +18,5 @@ def main() -> None:
     """Train band-split rotary transformers that separate music into stems."""
 
 
+main.add_command(run)
 main.add_command(check)

@@ -9,6 +9,7 @@ from ._losses._specs import MSE as MSE
 from ._losses._specs import SISDR as SISDR
 from ._losses._specs import STFT as STFT
 from ._losses._specs import LogWMSE as LogWMSE
+from ._losses._specs import LossSpec as LossSpec
 from ._losses._specs import ModelLoss as ModelLoss
 from ._losses._specs import MultiResolutionSTFT as MultiResolutionSTFT
 from ._losses._specs import SpectralL1SNR as SpectralL1SNR

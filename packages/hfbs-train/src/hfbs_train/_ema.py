@@ -1,0 +1,43 @@
+"""The mean of weights over steps."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """An exponential moving average of the weights that are trained, on their device, shared out as they are.
+
+    Args:
+        model: Whose weights.
+        decay: Share of the mean that is kept at each step. Over the first steps it is ``(1 + n) / (10 + n)``, so that
+            random weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self.means = {name: weight.detach().clone() for name, weight in _trained(model).items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after a step.
+
+        Args:
+            model: The same model.
+            step: Steps taken before this one, from 0.
+        """
+        decay = min(self._decay, (1 + step) / (10 + step))
+        weights = _trained(model)
+        for name, mean in self.means.items():
+            mean.lerp_(weights[name].detach(), 1 - decay)
+
+    @torch.no_grad()
+    def load(self, means: Mapping[str, Tensor]) -> None:
+        """Go on from the means of an earlier run of the same model."""
+        for name, mean in self.means.items():
+            mean.copy_(means[name])
+
+
+def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}

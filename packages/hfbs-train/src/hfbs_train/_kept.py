@@ -1,0 +1,58 @@
+"""The best checkpoints of a run, and its last one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfbs_model import Checkpoint, save_checkpoint
+
+from ._errors import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCheckpoints:
+    """A folder with the checkpoints that scored best.
+
+    Attributes:
+        folder: Where they are.
+        most: How many are kept.
+        scores: Of those that are there, by file name.
+    """
+
+    folder: Path
+    most: int
+    scores: dict[str, float]
+
+    def offer(self, checkpoint: Checkpoint, step: int, score: float) -> None:
+        """Keep a checkpoint if it is among the best, and let go of the one that no longer is.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        name = f"step-{step:08d}-sdr-{score:.3f}.safetensors"
+        worst = sorted(self.scores, key=lambda each: self.scores[each])
+        if len(worst) >= self.most and name not in self.scores:
+            if self.scores[worst[0]] >= score:
+                return
+            self.write(checkpoint, name)
+            (self.folder / worst[0]).unlink(missing_ok=True)
+            del self.scores[worst[0]]
+        else:
+            self.write(checkpoint, name)
+        self.scores[name] = score
+
+    def write(self, checkpoint: Checkpoint, name: str) -> Path:
+        """Write a checkpoint whole or not at all.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(checkpoint, self.folder / name)
+        except OSError as error:
+            raise RunError(f"{self.folder / name} cannot be written: {error.strerror or error}") from error
+        return self.folder / name
+
+    def best(self) -> Path | None:
+        """The file that scored best."""
+        return self.folder / max(self.scores, key=lambda name: self.scores[name]) if self.scores else None

@@ -1,0 +1,112 @@
+"""Where a run writes its figures: a CSV file always, TensorBoard and Weights & Biases where they are wanted."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._configuration import Logs
+from ._errors import ConfigurationError
+
+type Image = NDArray[np.uint8]
+
+
+class Log(Protocol):
+    """Takes figures and pictures of a run."""
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        """Take figures by name, after a number of steps."""
+        ...
+
+    def picture(self, step: int, name: str, image: Image) -> None:
+        """Take a picture, (row, column, colour)."""
+        ...
+
+    def close(self) -> None:
+        """Let nothing unwritten behind."""
+        ...
+
+
+def opened(settings: Logs, folder: Path, step: int, configuration: Mapping[str, Any]) -> list[Log]:
+    """The logs of a run, which go on after ``step``; what an ended run wrote beyond it is taken back.
+
+    Raises:
+        ConfigurationError: Weights & Biases is wanted and not installed.
+    """
+    logs: list[Log] = [_Table(folder / "metrics.csv", step)]
+    for kind in settings.to:
+        if kind == "tensorboard":
+            logs.append(_TensorBoard(folder / "tensorboard", step))
+        else:
+            logs.append(_WeightsAndBiases(settings.project, folder, configuration))
+    return logs
+
+
+class _Table:
+    """Rows of step, name and value: the names differ from row to row, and a file of rows can be cut at any step."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        kept = [row for row in _rows(path) if int(row[0]) <= step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["step", "name", "value"], *kept])
+        self._file = path.open("a", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        self._writer.writerows([step, name, repr(value)] for name, value in values.items())
+        self._file.flush()
+
+    def picture(self, step: int, name: str, image: Image) -> None:
+        pass
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _rows(path: Path) -> Sequence[list[str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        # A line that a killed process left half written has no whole number of cells.
+        return [row for row in csv.reader(file) if len(row) == 3 and row[0].isdecimal()]
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def picture(self, step: int, name: str, image: Image) -> None:
+        self._writer.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _WeightsAndBiases:
+    def __init__(self, project: str, folder: Path, configuration: Mapping[str, Any]) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise ConfigurationError("logs.to: wandb is not installed: pip install 'hfbs-train[wandb]'") from error
+        self._wandb: Any = wandb
+        self._run: Any = self._wandb.init(
+            project=project, name=folder.name, dir=str(folder), config=dict(configuration), resume="allow"
+        )
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        self._run.log(dict(values), step=step)
+
+    def picture(self, step: int, name: str, image: Image) -> None:
+        self._run.log({name: self._wandb.Image(image)}, step=step)
+
+    def close(self) -> None:
+        self._run.finish()

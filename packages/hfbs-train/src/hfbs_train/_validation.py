@@ -1,0 +1,69 @@
+"""How well a model separates whole songs, measured while it is trained."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hfbs_model import Checkpoint
+from hfbs_separate import Separator
+from hfbs_separate.evaluation import Song, SongFiles, is_silent, load_song, sdr
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A song as the model separated it.
+
+    Attributes:
+        song: With its true stems.
+        estimates: The stems that the model gave, each of the mixture's shape.
+    """
+
+    song: Song
+    estimates: dict[str, NDArray[np.float32]]
+
+
+def separated(
+    checkpoint: Checkpoint, songs: Sequence[SongFiles], *, device: str, precision: str, seconds: float | None
+) -> list[Excerpt]:
+    """Separate songs, or their middles.
+
+    Args:
+        checkpoint: The model and what belongs to it; it is left as it is.
+        songs: Where they are.
+        device: Where the model runs.
+        precision: See :class:`hfbs_separate.Separator`.
+        seconds: Length taken of each song; None: all of it.
+
+    Raises:
+        AudioFileError: A song's file cannot be read.
+        DatasetError: A song's files do not fit each other.
+    """
+    separator = Separator(
+        replace(checkpoint, model=deepcopy(checkpoint.model).eval()), device=device, precision=precision
+    )
+    found: list[Excerpt] = []
+    for files in songs:
+        song = _middle(load_song(files), seconds)
+        stems = separator.separate(song.mixture, song.sample_rate)
+        found.append(Excerpt(song, {name: np.asarray(stems[name]) for name in checkpoint.stems}))
+    return found
+
+
+def scores(excerpt: Excerpt) -> dict[str, float]:
+    """Each stem's SDR in dB; NaN where the true stem is silent, and so counts nothing."""
+    return {
+        stem: float("nan") if is_silent(truth) else sdr(truth, excerpt.estimates[stem])
+        for stem, truth in excerpt.song.stems.items()
+    }
+
+
+def _middle(song: Song, seconds: float | None) -> Song:
+    length = song.mixture.shape[1]
+    wanted = length if seconds is None else min(length, round(seconds * song.sample_rate))
+    part = slice((length - wanted) // 2, (length - wanted) // 2 + wanted)
+    return replace(
+        song, mixture=song.mixture[:, part], stems={name: stem[:, part] for name, stem in song.stems.items()}
+    )

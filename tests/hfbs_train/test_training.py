@@ -1,0 +1,278 @@
+"""A run comes to the same weights whatever ends it on the way, and however its batches are shared out."""
+
+import csv
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import Tensor
+
+from hfbs_model import load_checkpoint
+from hfbs_separate.terminal import Terminal
+from hfbs_train import ConfigurationError, RunConfiguration, RunError, train
+from hfbs_train._steps import Stepper
+from hfbs_train.cli import main
+
+type Build = Callable[..., dict[str, Any]]
+
+
+def run(configuration: dict[str, Any], folder: Path) -> dict[str, Tensor]:
+    """The weights after the last step."""
+    last = train(RunConfiguration.of(configuration), folder, terminal=Terminal("quiet"))
+    return load_checkpoint(last).model.state_dict()
+
+
+def assert_equal(weights: dict[str, Tensor], others: dict[str, Tensor]) -> None:
+    assert weights.keys() == others.keys()
+    for name, weight in weights.items():
+        assert torch.equal(weight, others[name]), name
+
+
+def figures(folder: Path) -> list[list[str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_goes_on_as_if_it_had_not_ended(
+    tiny_run: Build, tmp_path: Path, optimizer: str, precision: str, monkeypatch: pytest.MonkeyPatch
+):
+    configuration = tiny_run(
+        optimizer={"kind": optimizer}, machines={"accelerator": "cpu", "precision": precision}, accumulate=2
+    )
+    whole = run(configuration, tmp_path / "whole")
+
+    class Ended(Exception):
+        pass
+
+    take = Stepper.take
+    for point in (0, 1, 3, 5):
+        with monkeypatch.context() as patch:
+
+            def ends(self: Stepper, step: int, batch: Any, point: int = point) -> Any:
+                if step == point:
+                    raise Ended
+                return take(self, step, batch)
+
+            patch.setattr(Stepper, "take", ends)
+            with pytest.raises(Ended):
+                run(configuration, tmp_path / f"ended {point}")
+        assert_equal(run(configuration, tmp_path / f"ended {point}"), whole)
+        assert figures(tmp_path / f"ended {point}") == figures(tmp_path / "whole")
+
+
+KILLED = """
+import json, os, sys
+from pathlib import Path
+import torch
+from hfbs_separate.terminal import Terminal
+from hfbs_train import RunConfiguration, train
+import hfbs_train._run
+torch.set_num_threads(1)
+for line in sys.stdin:
+    order = json.loads(line)
+    process = os.fork()
+    if process == 0:
+        train(RunConfiguration.of(order["configuration"]), Path(order["folder"]), terminal=Terminal("quiet"))
+        os._exit(0)
+    print(process, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+def test_a_run_that_is_killed_at_random_moments_comes_to_the_same_weights(tiny_run: Build, tmp_path: Path):
+    configuration = tiny_run(steps=40, save_every=3, logs={"every": 1000, "to": []})
+    moments = random.Random(0)
+    kills = 0
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as forking:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        for folder, spared in (("whole", True), *[("killed", False)] * 10, ("killed", True)):
+            order = {"configuration": configuration, "folder": str(tmp_path / folder)}
+            forking.stdin.write(json.dumps(order) + "\n")
+            forking.stdin.flush()
+            process, began = int(forking.stdout.readline()), time.monotonic()
+            if folder == "whole":
+                assert int(forking.stdout.readline()) == 0
+                took = time.monotonic() - began
+                continue
+            if not spared:
+                time.sleep(moments.uniform(0.05, 0.4) * took)
+                with suppress(ProcessLookupError):  # it may be through
+                    os.kill(process, signal.SIGKILL)
+            ended = int(forking.stdout.readline())
+            kills += ended == -signal.SIGKILL
+            assert ended in (0, -signal.SIGKILL)
+        forking.stdin.close()
+    assert kills >= 3
+    last = [load_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "killed")]
+    assert_equal(last[0].model.state_dict(), last[1].model.state_dict())
+
+
+def test_accumulating_gives_the_weights_of_one_pass(tiny_run: Build, tmp_path: Path):
+    model = tiny_run()["model"] | {"ff_dropout": 0.0}
+    at_once = run(tiny_run(model=model), tmp_path / "at once")
+    by_one = run(tiny_run(model=model, accumulate=4), tmp_path / "by one")
+    for name, weight in at_once.items():
+        assert torch.allclose(weight, by_one[name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, strategy: str):
+    model = tiny_run()["model"] | {"ff_dropout": 0.0}
+    single = run(tiny_run(model=model, steps=20, save_every=20), tmp_path / "single")
+    machines = {"accelerator": "cpu", "devices": 2, "strategy": strategy, "threads": 1}
+    configuration = tmp_path / "double.yaml"
+    configuration.write_text(json.dumps(tiny_run(model=model, steps=20, save_every=10, machines=machines)))
+    words = [sys.executable, "-m", "hfbs_train", "run", str(configuration), "-o", str(tmp_path / "double")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    double = load_checkpoint(tmp_path / "double" / "checkpoints" / "last.safetensors").model.state_dict()
+    for name, weight in single.items():
+        assert torch.allclose(weight, double[name], atol=1e-5), name
+
+
+def test_partly_labelled_songs_teach_what_they_know(tiny_run: Build, songs: Path, tmp_path: Path):
+    partly = tmp_path / "partly"
+    partly.mkdir()
+    for number, song in enumerate(sorted(songs.iterdir())):
+        place = partly / song.name
+        place.mkdir()
+        (place / "mixture.wav").write_bytes((song / "drums.wav").read_bytes())
+        for name in ("vocals", "drums") if number else ("vocals",):
+            (place / f"{name}.wav").write_bytes((song / f"{name}.wav").read_bytes())
+    data = {"songs": [str(partly)], "missing": "unlabelled", "workers": 0, "choice": {"remix": 0.0}}
+    weights = run(tiny_run(data=data, batch_size=1), tmp_path / "run")
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_the_mean_of_weights_is_what_is_saved(tiny_run: Build, tmp_path: Path):
+    means = run(tiny_run(ema_decay=0.9), tmp_path / "mean")
+    weights = run(tiny_run(ema_decay=None), tmp_path / "weights")
+    state = torch.load(tmp_path / "mean" / "state.pt", weights_only=True)
+    assert_equal(state["weights"], weights)
+    assert any(not torch.equal(means[name], weights[name]) for name in weights)
+
+
+def test_adapters_are_trained_alone_and_merged_into_what_is_saved(tiny_run: Build, tmp_path: Path):
+    run(tiny_run(), tmp_path / "first")
+    start = tmp_path / "first" / "checkpoints" / "last.safetensors"
+    before = load_checkpoint(start).model.state_dict()
+    configuration = tiny_run(
+        model={},
+        start={"checkpoint": str(start)},
+        lora={"rank": 2, "targets": ["to_qkv"]},
+        optimizer={"learning_rate": 0.1},
+    )
+    after = run(configuration, tmp_path / "adapted")
+    assert after.keys() == before.keys()
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert changed
+    assert all(name.endswith("to_qkv.weight") for name in changed)
+
+
+def test_a_run_can_start_from_a_checkpoint_on_other_bands(tiny_run: Build, tmp_path: Path):
+    run(tiny_run(steps=1), tmp_path / "first")
+    start = {"checkpoint": str(tmp_path / "first" / "checkpoints" / "last.safetensors")}
+    bands = {"freqs_per_bands": [9, 20, 50, 50]}
+    run(tiny_run(model=bands, start=start, steps=1), tmp_path / "second")
+    model = load_checkpoint(tmp_path / "second" / "checkpoints" / "last.safetensors").model
+    assert list(model.layout.widths) == [9, 20, 50, 50]
+    with pytest.raises(ConfigurationError, match=r"model\.dim: a run that starts from a checkpoint can change bands"):
+        run(tiny_run(model={"dim": 3}, start=start), tmp_path / "third")
+
+
+def test_validation_keeps_the_best_checkpoints(tiny_run: Build, songs: Path, tmp_path: Path):
+    validation = {"songs": [str(songs)], "every": 1, "keep": 2, "seconds": 1.0}
+    run(tiny_run(steps=4, validation=validation), tmp_path)
+    rows = figures(tmp_path)[1:]
+    measured = {int(step): float(value) for step, name, value in rows if name == "valid/sdr"}
+    assert len(measured) == 4
+    best = sorted(measured, key=lambda step: measured[step])[-2:]
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*"))
+    assert kept == sorted(f"step-{step:08d}-sdr-{measured[step]:.3f}.safetensors" for step in best)
+    pictures = sorted((tmp_path / "pictures").iterdir())
+    assert len(pictures) == 4
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")
+
+
+def test_training_learns(tiny_run: Build, songs: Path, tmp_path: Path):
+    validation = {"songs": [str(songs)], "every": 1000}
+    configuration = tiny_run(steps=150, save_every=150, validation=validation, optimizer={"learning_rate": 1e-2})
+    run(configuration, tmp_path)
+    sdr = float(next(value for _, name, value in figures(tmp_path) if name == "valid/sdr"))
+    assert sdr > 6, sdr
+
+
+def test_another_configuration_is_refused_in_the_folder_of_a_run(tiny_run: Build, tmp_path: Path):
+    run(tiny_run(steps=2), tmp_path)
+    with pytest.raises(
+        RunError, match=r"holds a run with optimizer\.learning_rate 0\.0005, not 0\.1: name another folder"
+    ):
+        run(tiny_run(steps=2, optimizer={"learning_rate": 0.1}), tmp_path)
+
+
+def test_a_run_that_is_over_says_so(tiny_run: Build, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    configuration = RunConfiguration.of(tiny_run(steps=2))
+    train(configuration, tmp_path)
+    train(configuration, tmp_path)
+    assert "all 2 steps are taken" in capfd.readouterr().err
+
+
+def test_a_full_disk_leaves_the_state_before(tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(tiny_run(steps=6, save_every=6), tmp_path / "whole")
+    saved = torch.save
+
+    def fails(document: Any, path: Path) -> None:
+        if document["step"] == 4:
+            path.write_bytes(b"half a")
+            raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
+        saved(document, path)
+
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(RunError, match=r"cannot be written at step 4: .* the state before is intact"):
+        run(tiny_run(steps=6), tmp_path / "full")
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "full" / "state.pt", weights_only=True)["step"] == 2
+    assert sorted(path.name for path in (tmp_path / "full").glob("*.part")) == []
+    weights = run(tiny_run(steps=6), tmp_path / "full")
+    last = load_checkpoint(tmp_path / "whole" / "checkpoints" / "last.safetensors")
+    assert_equal(weights, last.model.state_dict())
+
+
+def test_a_state_that_is_none_is_refused(tiny_run: Build, tmp_path: Path):
+    (tmp_path / "state.pt").write_bytes(b"PK\x03\x04 no state")
+    with pytest.raises(RunError, match=r"state\.pt cannot be read"):
+        run(tiny_run(), tmp_path)
+
+
+def test_a_run_that_diverges_is_ended(tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hfbs_train._run._MOST_UNMOVED", 3)
+    monkeypatch.setattr(Stepper, "_clipped", lambda self: torch.tensor(math.nan))
+    before = RunConfiguration.of(tiny_run(steps=50))
+    with pytest.raises(RunError, match="the gradient was not finite for 3 steps, up to step 3: training has diverged"):
+        train(before, tmp_path, terminal=Terminal("quiet"))
+
+
+def test_the_command_trains_and_names_the_checkpoint(tiny_run: Build, tmp_path: Path):
+    configuration = tmp_path / "run.yaml"
+    configuration.write_text(json.dumps(tiny_run(steps=2)))
+    result = CliRunner().invoke(main, ["run", str(configuration), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [str(tmp_path / "out" / "checkpoints" / "last.safetensors")]
+    assert "step 2/2: loss" in result.stderr
