@@ -46,9 +46,12 @@ def augment(
         As many samples as ``settings.output_length`` says: all, but for ``speed`` and ``pitch_and_tempo``.
 
     Raises:
+        ValueError: Not as many indices as items.
         ConfigurationError: ``pan`` or ``channel_swap`` of other than stereo, or excerpts too short for ``speed`` or
             ``pitch_and_tempo``.
     """
+    if len(indices) != len(stems):
+        raise ValueError(f"indices must have one number per item, got {len(indices)} for {len(stems)} items")
     batch = _Batch(stems.float(), [int(index) for index in indices], seed)
     _check_channels(stems.shape[2], settings)
     length = settings.output_length(stems.shape[-1])

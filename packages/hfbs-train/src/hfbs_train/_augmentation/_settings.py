@@ -41,7 +41,7 @@ class Gain(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("decibels", self.decibels, -100, 100)
+        _check_range("decibels", self.decibels, -100.0, 100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Pan(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("position", self.position, -1, 1)
+        _check_range("position", self.position, -1.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +95,12 @@ class Equalizer(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("decibels", self.decibels, -30, 30)
+        _check_range("decibels", self.decibels, -30.0, 30.0)
         if not 0 <= self.bells <= 20:
             raise ConfigurationError(f"bells must be from 0 to 20, got {self.bells}")
         for name in ("low_hertz", "bell_hertz", "high_hertz"):
-            _check_range(name, getattr(self, name), 20, math.inf)
-        _check_range("quality", self.quality, 0.1, 10)
+            _check_range(name, getattr(self, name), 20.0, math.inf)
+        _check_range("quality", self.quality, 0.1, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +117,8 @@ class LowPass(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("hertz", self.hertz, 100, math.inf)
-        _check_range("octaves", self.octaves, 0.01, 4)
+        _check_range("hertz", self.hertz, 100.0, math.inf)
+        _check_range("octaves", self.octaves, 0.01, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +137,9 @@ class Reverb(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("seconds", self.seconds, 0.01, 10)
-        _check_range("decibels", self.decibels, -100, 20)
-        _check_range("delay_milliseconds", self.delay_milliseconds, 0, 1000)
+        _check_range("seconds", self.seconds, 0.01, 10.0)
+        _check_range("decibels", self.decibels, -100.0, 20.0)
+        _check_range("delay_milliseconds", self.delay_milliseconds, 0.0, 1000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class Saturation(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("decibels", self.decibels, -60, 40)
+        _check_range("decibels", self.decibels, -60.0, 40.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ class Clipping(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("decibels", self.decibels, 0, 60)
+        _check_range("decibels", self.decibels, 0.0, 60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ class Speed(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("ratio", self.ratio, 0.5, 2)
+        _check_range("ratio", self.ratio, 0.5, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +205,8 @@ class PitchAndTempo(_Effect):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_range("semitones", self.semitones, -12, 12)
-        _check_range("tempo", self.tempo, 0.5, 2)
+        _check_range("semitones", self.semitones, -12.0, 12.0)
+        _check_range("tempo", self.tempo, 0.5, 2.0)
 
 
 type CodecName = Literal["mp3", "opus", "aac"]
@@ -228,7 +228,7 @@ class Codec(_Effect):
         super().__post_init__()
         if not self.names:
             raise ConfigurationError("names must list at least one of mp3, opus, aac, got none")
-        _check_range("kilobits", self.kilobits, 16, 160)
+        _check_range("kilobits", self.kilobits, 16.0, 160.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ _istft = cast("Callable[..., Tensor]", torch.istft)  # pyright: ignore[reportUnk
 type Channels = Float[Tensor, "channel time"]
 
 
-def speed(audio: Rows, draws: Sequence[Generator], settings: Speed, length: int) -> Rows:
+def speed(audio: Rows, draws: Sequence[Generator], settings: Speed, length: int) -> Float[Tensor, "row channel length"]:
     """Each row at its own speed, ``length`` samples of it."""
     slowest, fastest = settings.ratio
     # In thousandths, so that transforms are of few lengths.
@@ -30,7 +30,9 @@ def speed(audio: Rows, draws: Sequence[Generator], settings: Speed, length: int)
     return torch.stack([resample(row, ratio, length) for row, ratio in zip(audio, ratios, strict=True)])
 
 
-def pitch_and_tempo(audio: Rows, draws: Sequence[Generator], settings: PitchAndTempo, length: int) -> Rows:
+def pitch_and_tempo(
+    audio: Rows, draws: Sequence[Generator], settings: PitchAndTempo, length: int
+) -> Float[Tensor, "row channel length"]:
     """Each row at its own pitch and tempo, ``length`` samples of it."""
     rows: list[Tensor] = []
     for row, each in zip(audio, draws, strict=True):
