@@ -55,6 +55,8 @@ nitpick_ignore = [
     ("py:class", "ModelCard"),
     # jaxtyping has none; its words stand before the axes that they describe.
     ("py:class", "Float"),
+    ("py:class", "Int"),
+    ("py:class", "Bool"),
     # The class on which a class method is called.
     ("py:class", "C"),
     ("py:class", "H"),
@@ -70,4 +72,9 @@ nitpick_ignore = [
     ("py:class", "hfbs_model._checkpoints._load._Path"),
     ("py:class", "hfbs_model._checkpoints._report.Origin"),
     ("py:class", "hfbs_experimental._connections.Generation"),
+    ("py:class", "hfbs_train._losses._specs.LossSpec"),
+    ("py:class", "hfbs_train._losses._criteria.Criterion"),
+    ("py:class", "hfbs_train._augmentation._settings.Range"),
+    ("py:class", "hfbs_train._augmentation._settings.CodecName"),
+    ("py:class", "hfbs_train._augmentation._codec.Audio"),
 ]

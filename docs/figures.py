@@ -6,11 +6,13 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 
 from hfbs_filterbanks import BandLayout, contiguous_layout, mel_layout, octave_layout, plot_layout
+from hfbs_train.augmentation import augment, read_augmentation
 
 SAMPLE_RATE, N_FFT = 44100, 2048
 FOLDER = Path(__file__).parent / "_build" / "figures"
@@ -52,6 +54,60 @@ def plot_reband(numbers: dict[str, Any]) -> Figure:
     return figure
 
 
+# What docs/augmentation.md shows of each effect: one draw of settings that can be seen.
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "codec": {"names": ["mp3"], "kilobits": [32, 32]},
+    "speed": {"ratio": [1.3, 1.3]},
+    "pitch_and_tempo": {"semitones": [7, 7]},
+    "equalizer": {"decibels": [-18, 18]},
+    "saturation": {"decibels": [15, 15]},
+    "clipping": {"decibels": [12, 12]},
+    "reverb": {"seconds": [1.2, 1.2], "decibels": [-6, -6]},
+    "low_pass": {"hertz": [9400, 9400], "octaves": [0.05, 0.05]},
+}
+
+
+def tones_and_hits() -> torch.Tensor:
+    """Three seconds of four tones with partials up to 16 kHz, which glide a little, and a hit of noise with each."""
+    time = torch.arange(3 * SAMPLE_RATE, dtype=torch.float64) / SAMPLE_RATE
+    sound = torch.zeros_like(time)
+    noise = torch.randn(len(time), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for start, hertz in ((0.05, 220), (0.75, 330), (1.45, 440), (2.15, 293)):
+        since = (time - start).clamp(min=0)
+        heard = (time >= start) * (since < 0.65)
+        phase = 2 * torch.pi * hertz * (since + 0.002 * torch.sin(12 * since))
+        for partial in range(1, 16000 // hertz):
+            sound += heard * 0.2 / partial * torch.sin(partial * phase) * torch.exp(-2 * since)
+        sound += heard * 0.1 * noise * torch.exp(-40 * since)
+    return sound.float().expand(1, 1, 2, -1)
+
+
+def plot_augmentation() -> Figure:
+    """Spectrograms of one excerpt before and after each effect that shows in one."""
+    before = tones_and_hits()
+    after = {
+        name: augment(before, [1], read_augmentation({name: values}), seed=0, sample_rate=SAMPLE_RATE)
+        for name, values in AUGMENTATIONS.items()
+    }
+    figure, grid = plt.subplots(3, 3, figsize=(7.5, 6.5), layout="constrained", sharex=True, sharey=True)
+    for axes, (name, audio) in zip(grid.flat, {"before": before, **after}.items(), strict=True):
+        spectrum = torch.stft(audio[0, 0, 0], 1024, 256, window=torch.hann_window(1024), return_complex=True).abs()
+        axes.imshow(
+            20 * (spectrum + 1e-6).log10().numpy(),
+            extent=(0, audio.shape[-1] / SAMPLE_RATE, 0, SAMPLE_RATE / 2000),
+            origin="lower",
+            aspect="auto",
+            cmap="Greys",
+            vmin=-55,
+            vmax=25,
+        )
+        axes.set_title(name, fontsize=10)
+    grid[0, 0].set(xlim=(0, 3), ylim=(0, 20))
+    figure.supxlabel("seconds", fontsize=10)
+    figure.supylabel("kHz", fontsize=10)
+    return figure
+
+
 def save(figure: Figure, name: str) -> None:
     """Transparent, so that the page's own background shows."""
     figure.savefig(FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
@@ -68,6 +124,7 @@ def draw(app: Sphinx) -> None:
             plot_layout(build(), sample_rate=SAMPLE_RATE, ax=axes)
             save(figure, name)
         save(plot_reband(json.loads(REBAND.read_text(encoding="utf-8"))), "reband")
+        save(plot_augmentation(), "augmentation")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

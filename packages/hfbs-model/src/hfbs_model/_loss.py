@@ -161,7 +161,7 @@ def _add_spectral_error(
     window = F.pad(window, (before, n_fft - window_size - before))
     with torch.set_grad_enabled(gradient is not None):
         signals = error.detach().requires_grad_(gradient is not None)
-        mirrored = F.pad(F.pad(signals, (0, silence)), (n_fft // 2, n_fft // 2), mode="reflect")
+        mirrored = _mirrored(F.pad(signals, (0, silence)), n_fft // 2)
     frames = mirrored.detach().unfold(-1, n_fft, settings.hop_length)
     totals, mirrored_gradient = error.new_zeros(len(error)), torch.zeros_like(mirrored)
     # One memory for all signals: new memory would take as long as the transform.
@@ -179,6 +179,11 @@ def _add_spectral_error(
     if gradient is not None:
         gradient += torch.autograd.grad(mirrored, signals, mirrored_gradient / spectrum.numel())[0]
     return totals / spectrum.numel()
+
+
+def _mirrored(audio: Float[Tensor, "signal time"], reach: int) -> Float[Tensor, "signal longer"]:
+    """Both ends continued by so many mirrored samples. The gradient of F.pad's mirror is not deterministic on CUDA."""
+    return torch.cat([audio[:, 1 : reach + 1].flip(-1), audio, audio[:, audio.shape[-1] - reach - 1 : -1].flip(-1)], -1)
 
 
 def _overlap_add(frames: Float[Tensor, "frame n_fft"], hop_length: int, audio: Float[Tensor, " time"]) -> None:

@@ -109,7 +109,10 @@ def _l1_ratio(
 
 def _spectra(stems: Stems, window: Float[Tensor, " n_fft"]) -> Complex[Tensor, "batch stem bins frame"]:
     """The bins of all channels, one channel's after another's."""
-    n_fft = len(window)
+    n_fft, half = len(window), len(window) // 2
     signals = long_enough(stems, n_fft).flatten(end_dim=-2)
-    spectra = torch.stft(signals, n_fft, n_fft // 4, window=window, return_complex=True)
+    # As torch.stft mirrors the ends by itself, but with a gradient that is deterministic on CUDA.
+    ends = signals[:, 1 : half + 1].flip(-1), signals[:, -half - 1 : -1].flip(-1)
+    mirrored = torch.cat([ends[0], signals, ends[1]], -1)
+    spectra = torch.stft(mirrored, n_fft, n_fft // 4, window=window, center=False, return_complex=True)
     return spectra.reshape(*stems.shape[:2], -1, spectra.shape[-1])
