@@ -13,6 +13,7 @@ import torch
 torch.set_num_threads(1)
 
 RATE = 8000
+SHARED_AUDIO = Path(__file__).parents[3] / "shared" / "audio"
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +68,11 @@ def tiny_run(songs: Path) -> Callable[..., dict[str, Any]]:
         } | changed
 
     return build
+
+
+@pytest.fixture(scope="session")
+def shared_audio() -> Path:
+    """The folder of real songs beside the repository."""
+    if not SHARED_AUDIO.is_dir():
+        pytest.skip(f"no {SHARED_AUDIO.name} folder with real songs beside the repository")
+    return SHARED_AUDIO

@@ -17,7 +17,8 @@ _PLACES = 3  # of a song that are looked at
 _SECONDS = 6
 _MOST_LAG = 1.0  # in seconds
 _ADDS_UP = 10 ** (-15 / 10)  # energy left, over the mixture's; lossy files leave -20 dB
-_IS_IN_IT = 0.5  # of a file's energy, that taking it away takes from the mixture
+# Of a file's energy, what taking it away takes from the mixture at the right place, and what at a wrong one.
+_RIGHT, _WRONG = 0.7, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +106,19 @@ def _lag(path: Path, mixture: Path, taken: Sequence[Path], readers: Readers) -> 
     """
     length = _SECONDS * readers.sample_rate
     most = int(_MOST_LAG * readers.sample_rate)
-    found: set[int] = set()
+    found: list[int] = []
     for start in _loudest(path, readers, 2):
         file = readers.read(path, start, length)
-        target = readers.read(mixture, start, length) - readers.total(
-            [StemFile(other) for other in taken], start, length
-        )
+        target = readers.read(mixture, start, length) - readers.total([*map(StemFile, taken)], start, length)
         products = _products(target, file, most)
         energies = _energies(file, most)
         explained = (2 * products - energies) / np.maximum(energies, length * SILENCE * len(file) / 100)
         best = int(explained.argmax())
-        if explained[best] < _IS_IN_IT or explained[most] > explained[best] - _IS_IN_IT:
+        if explained[best] < _RIGHT or explained[most] > _WRONG:
             return 0
-        found.add(best - most)
-    return found.pop() if len(found) == 1 else 0
+        found.append(best - most)
+    # Chance gives no two places the same lag.
+    return found[0] if len(set(found)) == 1 else 0
 
 
 def _products(target: Audio, file: Audio, most: int) -> NDArray[np.float64]:

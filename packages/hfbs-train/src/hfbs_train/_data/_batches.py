@@ -1,7 +1,7 @@
 """Batches of excerpts, loaded by other processes ahead of the steps that need them."""
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ def excerpt_batches(
     workers: int = 0,
     ahead: int = 2,
     pin_memory: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of all steps from ``first_step`` on, without end.
 
     The batch of step s holds the excerpts s · batch_size to (s + 1) · batch_size - 1, of which each process takes its
@@ -72,7 +72,7 @@ def excerpt_batches(
         pin_memory: give batches in page-locked memory, for a CUDA device.
 
     Yields:
-        float32 on the CPU.
+        float32 on the CPU. Closing the generator ends the workers.
 
     Raises:
         ConfigurationError: an argument has no meaning, or ``batch_size`` is no multiple of ``world_size``; raised by
@@ -118,13 +118,13 @@ def excerpt_batches(
     return _unwrapped(loader)
 
 
-def _unwrapped(loader: "DataLoader[Batch | _Failure]") -> Iterator[Batch]:
+def _unwrapped(loader: "DataLoader[Batch | _Failure]") -> Generator[Batch]:
     batches = iter(loader)
     while True:
         try:
             batch = next(batches)
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker"):
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
                 raise
             raise RunError(
                 "a process that loads excerpts has ended without a word, as where memory runs out: "

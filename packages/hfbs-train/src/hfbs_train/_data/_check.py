@@ -123,7 +123,9 @@ def check(
     kept = None if cache is None else FactsCache(cache)
     files = look_through(files_of(songs), cache=kept, workers=threads, progress=progress)
     rate = sample_rate or _usual([facts.sample_rate for facts in files.values() if facts.table], 44100)
-    song_of = {path: song.name for song in reversed(songs) for path in song.files}
+    song_of: dict[Path, str] = {}
+    for song in songs:
+        song_of |= {path: song.name for path in song.files if path not in song_of}
     problems = [problem for song in songs for problem in _of_the_song(song, files)]
     problems += [problem for path, name in song_of.items() for problem in _of_the_file(name, files[path], rate)]
     problems += _twice(song_of, files)

@@ -45,7 +45,7 @@ class FactsCache:
         if version is None:
             return None
         try:
-            with np.load(self._place(path, version), allow_pickle=False) as arrays:
+            with self._place(path, version).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 table = SeekTable(
                     **about.pop("table"), **{name: arrays[name] for name in ("places", "checks", "starts")}

@@ -102,6 +102,9 @@ def find_training_songs(
                 songs += _table(place, wanted)
             case _:
                 songs += _song_folders(place, wanted, missing, mixture)
+    for stem in wanted or ():
+        if not any(song.stems.get(stem) for song in songs) and not any(song.missing for song in songs):
+            raise DatasetError(f"no song has a file of the stem {stem}: add some, or leave it out of the stems")
     return songs
 
 
@@ -123,7 +126,7 @@ def _song_folders(
         if not wanted:
             raise DatasetError(f"{place} holds nothing but mixtures: a file per stem is needed beside each")
     for part in (part for parts in wanted.values() for part in parts):
-        if part.name not in every:
+        if part.name not in every and missing == "error":
             raise DatasetError(
                 f"no song of {place} has a file {part.name}, but {_listed(every)}: rename the files, or say which "
                 "files a stem is, as in instrumental=drums+bass+other"
@@ -163,7 +166,7 @@ def _song(
         stems,
         tuple(StemFile(path, gain) for path, gain in rest.items() if gain),
         files.get(MIXTURE),
-        tuple(lacking) if missing == "error" or MIXTURE in lacking else (),
+        () if missing == "unlabelled" else tuple(lacking),
     )
 
 
