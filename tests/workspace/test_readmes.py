@@ -12,7 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
+from hfbs_train import RunConfiguration
 from workspace._repository import MEMBERS, ROOT, Member
 
 PAGES = (
@@ -115,3 +117,20 @@ def test_the_api_page_of_a_package_has_every_public_name(member: Member):
         name for name in dir(package) if not name.startswith("_") and not isinstance(getattr(package, name), ModuleType)
     }
     assert described == public - {"TYPE_CHECKING"}
+
+
+TRAINING = (
+    "docs/train.md",
+    "docs/losses.md",
+    "docs/augmentation.md",
+    "docs/training-data.md",
+    "packages/hfbs-train/README.md",
+)
+
+
+@pytest.mark.parametrize(
+    "block", [each for each in blocks("yaml") if each.where.startswith(TRAINING)], ids=lambda block: block.where
+)
+def test_what_the_pages_say_of_a_run_is_a_configuration(block: Block):
+    run = {"stems": ["vocals"], "data": {"songs": ["train"]}, "steps": 1, "model": {"dim": 8, "depth": 1}}
+    RunConfiguration.of(run | yaml.safe_load(block.text))

@@ -93,8 +93,9 @@ class Stepper:
         return Taken(losses, norm, moved)
 
     def _loss(self, batch: Batch) -> LossTerms:
-        stems = self.augment(batch.stems, batch.indices)
-        mixture = stems.sum(dim=1) + batch.rest[..., : stems.shape[-1]]
+        # What the mixture holds beside the stems is changed as if it were one more.
+        heard = self.augment(torch.cat((batch.stems, batch.rest[:, None]), dim=1), batch.indices)
+        stems, mixture = heard[:, :-1], heard.sum(dim=1)
         # Which stems are known may differ between processes, which then could not wait for each other.
         known = batch.known.any(dim=0) if self.fabric.world_size == 1 else torch.ones(stems.shape[1], dtype=torch.bool)
         if known.all():

@@ -7,6 +7,7 @@ import click
 from hfbs_separate.terminal import OneLineGroup
 
 from ._command_check import check
+from ._command_from_msst import from_msst
 from ._command_run import run
 
 
@@ -20,3 +21,4 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(check)
+main.add_command(from_msst)
