@@ -53,6 +53,7 @@ nitpick_ignore = [
     ("py:class", "rotary_embedding_torch.rotary_embedding_torch.RotaryEmbedding"),
     ("py:class", "huggingface_hub.repocard.ModelCard"),
     ("py:class", "ModelCard"),
+    ("py:class", "av.audio.frame.AudioFrame"),
     # jaxtyping has none; its words stand before the axes that they describe.
     ("py:class", "Float"),
     ("py:class", "Int"),
@@ -65,6 +66,8 @@ nitpick_ignore = [
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._types.Audio"),
     ("py:class", "hfbs_separate._types.Progress"),
+    ("py:class", "hfbs_separate._types.AudioPacket"),
+    ("py:class", "hfbs_separate._source.Source"),
     ("py:class", "hfbs_separate._separator.SeparatorOptions"),
     ("py:class", "hfbs_separate._view_audio.AudioFormat"),
     ("py:class", "hfbs_model._loss.LossTerms"),
@@ -77,4 +80,8 @@ nitpick_ignore = [
     ("py:class", "hfbs_train._augmentation._settings.Range"),
     ("py:class", "hfbs_train._augmentation._settings.CodecName"),
     ("py:class", "hfbs_train._augmentation._codec.Audio"),
+    ("py:class", "hfbs_train._data._check.Kind"),
+    ("py:class", "hfbs_train._data._layouts.Layout"),
+    ("py:class", "hfbs_train._data._layouts.Missing"),
+    ("py:class", "hfbs_train._data._layouts.MixtureFrom"),
 ]

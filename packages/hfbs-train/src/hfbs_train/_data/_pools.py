@@ -79,9 +79,9 @@ def pool_of(
 def energies_of(parts: Sequence[StemFile], seconds: float, files: Mapping[Path, FileFacts]) -> NDArray[np.float64]:
     """The mean square of each second of a sum of files, if they are alien to each other."""
     energies = np.zeros(max(1, int(np.ceil(seconds))))
-    for path, gain in parts:
-        found = files[path].energies
-        energies[: len(found)] += gain * found
+    for part in parts:
+        found = files[part.path].energies
+        energies[: len(found)] += part.gain * found
     return np.maximum(energies, 0)
 
 

@@ -55,12 +55,9 @@ class Readers:
     def total(self, parts: Sequence[StemFile], start: int, length: int) -> Audio:
         """The sum of parts of files: float32, (channel, length); silence where there are none."""
         total = np.zeros((self.channels, length), np.float32)
-        for path, gain in parts:
-            audio = self.read(path, start, length)
-            if gain == 1:
-                total += audio
-            else:
-                total += np.float32(gain) * audio
+        for part in parts:
+            audio = self.read(part.path, start, length)
+            total += audio if part.gain == 1 else np.float32(part.gain) * audio
         return total
 
     def read(self, path: Path, start: int, length: int) -> Audio:

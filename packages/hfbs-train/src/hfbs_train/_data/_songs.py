@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 
-class StemFile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StemFile:
     """A file, and how often it counts in a sum.
 
     Attributes:
