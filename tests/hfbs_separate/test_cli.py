@@ -188,7 +188,7 @@ def test_songs_that_cannot_be_read_are_refused_before_anything_is_loaded(
     content: bytes | None,
     message: str,
 ) -> None:
-    monkeypatch.delattr("hfbs_separate._command_separate.loaded")
+    monkeypatch.delattr("hfbs_separate._model.loaded")
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert refusal(separate(song, tmp_path / name), tmp_path / "out").startswith(f"{tmp_path / name}: {message}")

@@ -3,30 +3,30 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from ._attempt import Work
+from ._cluster import check_installed, checked_here, separate_on_cluster
+from ._cluster_worker import Order
 from ._decode import open_song
-from ._errors import AudioFileError, OptionError, OutputError, SeparationError
-from ._loading import loaded
-from ._one_song import Busy, begin, finished, separate_song
-from ._options import COMBINATIONS, EXTENSIONS, SAMPLE_FORMATS, SampleFormat
+from ._errors import AudioFileError, ClusterError, OptionError, OutputError
+from ._model import Model, ModelFiles
+from ._options import COMBINATIONS, ENGINES, EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from ._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing
-from ._record import Recipe, sha256
-from ._separator_options import about_separator, needed_settings, separator_of, separator_options
+from ._remote import Place, place_of
+from ._separator_options import separator_options
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
 from ._source import STANDARD_INPUT
-from ._write import decibels
-from .terminal import Bars, Speech, Terminal, clock
+from .terminal import Speech, Terminal
 
 if TYPE_CHECKING:
-    from hfbs_model import Checkpoint
-
-    from ._ensemble import Ensemble
-    from ._separator import Separator, SeparatorOptions
+    from ._separator import SeparatorOptions
 
 
 def _listed(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
@@ -51,6 +51,13 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     return residuals
 
 
+def _place(_context: click.Context, _option: click.Parameter, text: str) -> Place:
+    try:
+        return place_of(text)
+    except OptionError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @click.command(no_args_is_help=False)
 @click.argument("songs", metavar="SONG...", nargs=-1, required=True)
 @click.option(
@@ -66,8 +73,9 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     "--output",
     "folder",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --name and --format have it, each as long as its song.",
+    callback=_place,
+    help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --name and --format have it, each as long as its song. "
+    "FOLDER may be a URL, such as s3://bucket/stems.",
     metavar="FOLDER",
 )
 @click.option(
@@ -130,6 +138,28 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     metavar="NUMBER[,NUMBER...]",
     help="How much each model counts in the mean, --checkpoint first. Default: all the same.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
+    show_default=True,
+    help="Where songs are separated. local: here, one after the other. ray: on the workers of a Ray cluster, each with "
+    'the model; needs pip install "hfbs-separate[ray]".',
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="With --engine ray, how many songs are separated at a time, each on one CPU, or GPU where there are such. "
+    "Default: as many as there are.",
+)
+@click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    metavar="ADDRESS",
+    help="With --engine ray, the cluster: HOST:PORT, or auto for the one that this machine belongs to. Default: the "
+    "environment variable RAY_ADDRESS, else one of this machine alone, for this run.",
+)
 @click.option("--quiet", "speech", flag_value="quiet", help="Say nothing but warnings, errors and the files written.")
 @click.option("--json", "speech", flag_value="json", help="Say everything as JSON lines on stdout, progress included.")
 @click.pass_context
@@ -140,7 +170,7 @@ def separate(
     config: Path | None,
     settings: Mapping[str, object],
     lora: Path | None,
-    folder: Path,
+    folder: Place,
     names: str,
     sample_format: SampleFormat,
     stems: list[str] | None,
@@ -152,10 +182,13 @@ def separate(
     others: tuple[Path, ...],
     combine: str,
     weights: list[float] | None,
+    engine: str,
+    workers: int | None,
+    ray_address: str | None,
     speech: Speech | None,
 ) -> None:
     """Separate each SONG into its stems: any audio or video file that FFmpeg decodes, a folder of them, a pattern such
-    as '**/*.flac', or - for standard input.
+    as '**/*.flac', a URL of these such as s3://bucket/songs, or - for standard input.
 
     Options, places of stems, and songs that were named themselves are checked before the first song is separated. A
     song that fails after that is reported, the others are still separated, and the exit code is 2. Beside the stems, a
@@ -166,142 +199,85 @@ def separate(
         raise click.UsageError("--combine and --weights are of several models: name the others by --with")
     if force and skip_existing:
         raise click.UsageError("--force overwrites stems, --skip-existing leaves them alone: give one of them")
+    on_cluster = engine == "ray"
+    if not on_cluster:
+        for name in ("workers", "ray_address"):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name.replace('_', '-')} is of a Ray cluster: add --engine ray")
     try:
+        if on_cluster:
+            check_installed()
         found = find_songs(songs, output=folder)
+        if on_cluster and any(named.song == STANDARD_INPUT for named in found):
+            raise OptionError("- is this machine's standard input, which no worker of a cluster has: name a file")
         # Whatever the stems' names turn out to be: before the model is loaded, which takes long.
         plan_jobs(found, ("stem",), folder, names=names, extension=EXTENSIONS[sample_format])
         for named in found:
-            if named.song != STANDARD_INPUT and str(named.song) in songs:
+            if isinstance(named.song, Path) and named.song != STANDARD_INPUT and str(named.song) in songs:
                 open_song(named.song)
-    except (AudioFileError, OutputError) as error:
+    except (AudioFileError, OptionError, OutputError) as error:
         raise click.ClickException(str(error)) from error
 
+    model = Model(
+        ModelFiles(checkpoint, config, lora, others),
+        settings,
+        {**options, "stems": stems},
+        residuals,
+        instrumental,
+        combine,
+        weights,
+    )
     with terminal.busy(f"loading {checkpoint.name}"):
-        model = loaded(checkpoint, config, lora, needed_settings(settings, options))
-        if instrumental:
-            residuals = {"instrumental": [_vocals_of(model)], **residuals}
-        options = {**options, "stems": stems, "residuals": residuals}
-        separator = separator_of(model, options)
-        about = [about_separator(checkpoint, separator)]
-        if others:
-            separators = [separator, *(separator_of(loaded(other, None, None, {}), options) for other in others)]
-            about += [about_separator(other, one) for other, one in zip(others, separators[1:], strict=True)]
-            separator = _ensemble(separators, combine, weights)
-        recipe = _recipe(separator, checkpoint, config, lora, others, settings, residuals, sample_format)
+        # Of a cluster, the workers know what their devices can do.
+        built = (replace(model, options=checked_here(model.options)) if on_cluster else model).build()
+        digests = model.files.digests()
     try:
-        jobs = plan_jobs(found, separator.stems, folder, names=names, extension=EXTENSIONS[sample_format])
+        jobs = plan_jobs(found, built.separator.stems, folder, names=names, extension=EXTENSIONS[sample_format])
         if not force and not skip_existing:
-            refuse_existing(jobs)
+            refuse_existing(jobs, folder)
     except OutputError as error:
         raise click.ClickException(str(error)) from error
 
-    for told in model.report.notes:
+    for told in built.notes:
         terminal.warn(told)
-    terminal.say(separator.computes_on)
-    for line in about:
+    if not on_cluster:
+        terminal.say(built.separator.computes_on)
+    for line in built.about:
         terminal.say(line)
     try:
-        failed = _separate_all(jobs, separator, recipe, sample_format, terminal, skip_existing=skip_existing)
+        if on_cluster:
+            order = Order(model, digests, sample_format, skip_existing)
+            failed = separate_on_cluster(jobs, order, terminal, workers=workers, address=ray_address)
+        else:
+            recipe = built.recipe(digests, settings, sample_format)
+            failed = _separate_here(jobs, Work(built.separator, recipe, sample_format, skip_existing), terminal)
     except KeyboardInterrupt:
         again = shlex.join(["hfbs", *sys.argv[1:], *([] if skip_existing or force else ["--skip-existing"])])
-        terminal.fail(f"interrupted; the song in work left nothing behind. Go on with: {again}")
+        work = "songs" if on_cluster else "song"
+        terminal.fail(f"interrupted; the {work} in work left nothing behind. Go on with: {again}")
         context.exit(130)
+    except ClusterError as error:
+        raise click.ClickException(str(error)) from error
     context.exit(2 if failed else 0)
 
 
-def _ensemble(separators: "list[Separator]", combine: str, weights: list[float] | None) -> "Ensemble":
-    from ._ensemble import Ensemble
-
-    try:
-        return Ensemble(separators, combine=combine, weights=weights)
-    except OptionError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _vocals_of(checkpoint: "Checkpoint") -> str:
-    """The stem that is no instrument: by its name, else the first one, as MSST has it."""
-    named = (stem for stem in checkpoint.stems if stem.casefold() in ("vocals", "vocal", "voice"))
-    return next(named, checkpoint.stems[0])
-
-
-def _recipe(
-    separator: "Separator | Ensemble",
-    checkpoint: Path,
-    config: Path | None,
-    lora: Path | None,
-    others: tuple[Path, ...],
-    settings: Mapping[str, object],
-    residuals: Mapping[str, list[str]],
-    sample_format: SampleFormat,
-) -> Recipe:
-    files = {"weights": checkpoint, "config": config, "lora": lora}
-    return Recipe(
-        checkpoint={
-            **{kind: {"file": file.name, "sha256": sha256(file)} for kind, file in files.items() if file is not None},
-            "with": [{"file": file.name, "sha256": sha256(file)} for file in others],
-            "settings": settings,
-        },
-        separation=separator.settings | {"residuals": residuals},
-        sample_format=sample_format,
-    )
-
-
-def _separate_all(
-    jobs: list[Job],
-    separator: "Separator | Ensemble",
-    recipe: Recipe,
-    sample_format: SampleFormat,
-    terminal: Terminal,
-    *,
-    skip_existing: bool,
-) -> bool:
+def _separate_here(jobs: list[Job], work: Work, terminal: Terminal) -> bool:
     """Whether a song failed."""
     failed = False
     skipped = 0
     with terminal.bars(len(jobs)) as bars:
         for number, job in enumerate(jobs, start=1):
             place = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-            try:
-                if skip_existing and finished(job, recipe):
-                    skipped += 1
-                else:
-                    _separate_one(job, separator, recipe, sample_format, terminal, bars, place)
-            except Busy as busy:
-                terminal.warn(str(busy))
-            except (AudioFileError, OutputError, SeparationError) as error:
-                failed = True
-                terminal.fail(str(error))
+            outcome = work.attempt(
+                job,
+                begun=lambda song, place=place: terminal.say(f"{place}{song}"),
+                note=terminal.warn,
+                bar=lambda doing, place=place: bars.of(f"{place}{doing}"),
+            )
+            outcome.tell(job, terminal)
+            failed |= outcome.kind == "failed"
+            skipped += outcome.kind == "skipped"
             bars.next_song()
     if skipped:
         terminal.say(f"{skipped} song{'s' if skipped > 1 else ''} left alone, whose stems are there")
     return failed
-
-
-def _separate_one(
-    job: Job,
-    separator: "Separator | Ensemble",
-    recipe: Recipe,
-    sample_format: SampleFormat,
-    terminal: Terminal,
-    bars: Bars,
-    place: str,
-) -> None:
-    song = begin(job)
-    length = "" if song.seconds is None else f"{clock(song.seconds)}, "
-    terminal.say(f"{place}{song.path.name}: {length}{song.sample_rate} Hz {'stereo' if song.channels == 2 else 'mono'}")
-    done = separate_song(
-        job,
-        song,
-        separator,
-        recipe,
-        sample_format,
-        note=terminal.warn,
-        bar=lambda work: bars.of(f"{place}{work}"),
-    )
-    for file in job.files.values():
-        terminal.wrote(file)
-    if done.gain < 1:
-        terminal.say(f"all stems turned down by {decibels(done.gain)} dB, so that none clips")
-    seconds = done.samples / song.sample_rate
-    speed = f"{seconds / done.took:.3g} times as fast as real time"
-    terminal.say(f"{clock(seconds)} of audio in {clock(done.took)}, {speed}")

@@ -10,8 +10,9 @@ from av.audio.frame import AudioFrame
 
 from ._blocks import Piece, even_blocks, piece_of
 from ._errors import AudioFileError
+from ._remote import Place
 from ._seek_table import SeekRecorder
-from ._source import STANDARD_INPUT, Source, file_source, reason, standard_input_source
+from ._source import STANDARD_INPUT, Source, file_source, reason, remote_source, standard_input_source
 from ._stated_size import missing_bytes
 from ._track import Track, open_track
 from ._types import Audio
@@ -24,13 +25,13 @@ class SongFile:
     """A song whose header was read.
 
     Attributes:
-        path: the file, or ``stdin`` for standard input.
+        path: the file or its URL, or ``stdin`` for standard input.
         channels: 1 or 2.
         sample_rate: in Hz.
         seconds: the length that the header states, for some formats an estimate; None where there is neither.
     """
 
-    path: Path
+    path: Place
     channels: int
     sample_rate: int
     seconds: float | None
@@ -119,18 +120,18 @@ class Recording:
     warnings: tuple[str, ...]
 
 
-def open_song(path: Path) -> SongFile:
+def open_song(path: Place) -> SongFile:
     """Read a song's header and decode its first packets.
 
     Args:
         path: an audio or video file; of several audio tracks, the one that FFmpeg takes by default is read. ``-`` is
-            standard input, which this call reads to its end.
+            standard input, which this call reads to its end, as it does what is at a URL.
 
     Raises:
         AudioFileError: the file is missing, is cut short, holds no audio that FFmpeg decodes, or has more than two
             channels.
     """
-    source = standard_input_source() if path == STANDARD_INPUT else file_source(path)
+    source = _source_of(path)
     _refuse_cut(source)
     with open_track(source) as track:
         channels, rate = track.channels, track.sample_rate
@@ -150,6 +151,12 @@ def open_song(path: Path) -> SongFile:
             f"as with: ffmpeg -i {source.hint} -vn -ac 2 stereo.wav"
         )
     return SongFile(source.path, channels, rate, seconds, source)
+
+
+def _source_of(path: Place) -> Source:
+    if not isinstance(path, Path):
+        return remote_source(path)
+    return standard_input_source() if path == STANDARD_INPUT else file_source(path)
 
 
 def decode(path: Path) -> Recording:

@@ -5,6 +5,10 @@ class AudioFileError(ValueError):
     """A song cannot be read as audio."""
 
 
+class ClusterError(RuntimeError):
+    """A cluster cannot do the work, or was lost on the way."""
+
+
 class DatasetError(ValueError):
     """A folder of songs and their stems is not laid out as is needed, or its files do not fit each other."""
 

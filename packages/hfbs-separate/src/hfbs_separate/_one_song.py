@@ -9,9 +9,12 @@ from ._background import ahead, behind
 from ._decode import SongFile, open_song
 from ._errors import AudioFileError, OutputError, SeparationError
 from ._options import SampleFormat
-from ._parts import clear_leftovers, write_atomically
+from ._parts import clear_leftovers
 from ._places import Job
 from ._record import Recipe, state, unfinished, written
+from ._remote import exists
+from ._source import reason
+from ._staging import deliver, on_this_disk, write_record
 from ._types import Audio, Progress
 from ._write import stems_writer
 
@@ -76,7 +79,7 @@ def begin(job: Job) -> SongFile:
     """
     song = open_song(job.song)
     try:
-        if clear_leftovers([*job.files.values(), job.record]):
+        if clear_leftovers(job.on_disk):
             raise Busy(f"{job.song}: another process is separating it into the same folder; left to that one")
     except OSError as error:
         raise OutputError(f"{job.song}: its output folder cannot be read: {error.strerror or error}") from error
@@ -120,22 +123,33 @@ def separate_song(
     source = _Read(song, keep)
     samples = 0
     try:
-        with stems_writer(
-            job.files, sample_rate=song.sample_rate, channels=song.channels, sample_format=sample_format
-        ) as writer:
-            with behind(writer.write) as write:
-                for block in separator.stream(source, progress=bar("separating"), note=keep):
-                    samples += next(iter(block.values())).shape[-1]
-                    write(block)
-            if any(file.exists() for file in (*job.files.values(), job.record)):
-                write_atomically(job.record, [unfinished()])
-            gain = writer.finish(bar("encoding") if sample_format != "float" else None)
+        with on_this_disk(job.files) as files:
+            with stems_writer(
+                files, sample_rate=song.sample_rate, channels=song.channels, sample_format=sample_format
+            ) as writer:
+                with behind(writer.write) as write:
+                    for block in separator.stream(source, progress=bar("separating"), note=keep):
+                        samples += next(iter(block.values())).shape[-1]
+                        write(block)
+                if any(exists(file) for file in (*job.files.values(), job.record)):
+                    write_record(job.record, unfinished())
+                gain = writer.finish(bar("encoding") if sample_format != "float" else None)
+            sizes = {stem: file.stat().st_size for stem, file in files.items()}
+            for stem, file in files.items():
+                deliver(file, job.files[stem])
         took = time.monotonic() - began
         facts = {"samples": samples, "sample_rate": song.sample_rate, "channels": song.channels}
         record = written(
-            job, recipe, song=facts, gain=gain, computed_on=separator.computes_on, notes=notes, seconds=took
+            job,
+            recipe,
+            song=facts,
+            sizes=sizes,
+            gain=gain,
+            computed_on=separator.computes_on,
+            notes=notes,
+            seconds=took,
         )
-        write_atomically(job.record, [record])
+        write_record(job.record, record)
     except OSError as error:
         raise OutputError(f"{job.song}: its stems cannot be written: {error.strerror or error}") from error
     except SeparationError as error:
@@ -153,9 +167,9 @@ def finished(job: Job, recipe: Recipe) -> bool:
     try:
         found = state(job, recipe)
         if found == "done":
-            clear_leftovers([*job.files.values(), job.record])
+            clear_leftovers(job.on_disk)
     except OSError as error:
-        raise AudioFileError(f"{job.song}: {(error.strerror or str(error)).lower()}") from error
+        raise AudioFileError(f"{job.song}: {reason(error)}") from error
     if found == "other":
         raise OutputError(
             f"{job.record.parent}: the stems of {job.song} are there, but made with other settings or from another "

@@ -2,13 +2,18 @@
 
 import os
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ._errors import OutputError
+from ._remote import Place, exists, in_bucket, patiently, store_of
 from ._songs import FoundSong
-from ._source import STANDARD_INPUT
+from ._source import STANDARD_INPUT, reason
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 DEFAULT_NAMES = "{song}/{stem}"
 _FIELDS = ("song", "stem")
@@ -20,30 +25,35 @@ class Job:
     """One song and where what is made of it goes.
 
     Attributes:
-        song: path of the song, ``-`` for standard input.
-        files: the file of each stem.
+        song: path or URL of the song, ``-`` for standard input.
+        files: the file of each stem; all at URLs, or none.
         record: the file that says how the stems were made.
     """
 
-    song: Path
-    files: dict[str, Path]
-    record: Path
+    song: Place
+    files: Mapping[str, Place]
+    record: Place
 
     @property
-    def missing(self) -> list[Path]:
+    def on_disk(self) -> list[Path]:
+        """The stems' files and the record; none where these are at URLs."""
+        return [place for place in (*self.files.values(), self.record) if isinstance(place, Path)]
+
+    @property
+    def missing(self) -> list[Place]:
         """The stems that are not there."""
-        return [file for file in self.files.values() if not file.exists()]
+        return [file for file in self.files.values() if not exists(file)]
 
 
 def plan_jobs(
-    songs: Sequence[FoundSong], stems: Sequence[str], folder: Path, *, names: str, extension: str
+    songs: Sequence[FoundSong], stems: Sequence[str], folder: Place, *, names: str, extension: str
 ) -> list[Job]:
     """Give every stem of every song its place.
 
     Args:
         songs: what was found.
         stems: names of the stems.
-        folder: the output folder.
+        folder: the output folder, or a URL.
         names: the place of a stem below the output folder and the song's own, with ``{song}`` and ``{stem}``.
         extension: what is put after that, such as ``.wav``.
 
@@ -53,12 +63,15 @@ def plan_jobs(
     """
     _check_names(names)
     _check_stem_names(stems)
-    check_folder(folder)
-    owners: dict[str, Path] = {}
-    real_songs = {os.path.realpath(found.song) for found in songs}
+    if isinstance(folder, Path):
+        check_folder(folder)
+    else:
+        _check_store(folder)
+    owners: dict[str, Place] = {}
+    real_songs = {_real(found.song) for found in songs}
     jobs: list[Job] = []
     for found in songs:
-        place = folder / found.folder
+        place = folder / found.folder.as_posix()
         files = {stem: _below(place, names, found.song, stem, extension) for stem in stems}
         record = _below(place, names, found.song, _RECORD, ".json")
         for file in files.values():
@@ -73,7 +86,11 @@ def plan_jobs(
     return jobs
 
 
-def song_name(song: Path) -> str:
+def _real(place: Place) -> str:
+    return os.path.realpath(place) if isinstance(place, Path) else str(place)
+
+
+def song_name(song: Place) -> str:
     """The song's file name without its last suffix; the whole file name where nothing usable would be left."""
     if song == STANDARD_INPUT:
         return "stdin"
@@ -106,16 +123,38 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f"{nearest} may not be written to: name another output folder with -o")
 
 
-def refuse_existing(jobs: Sequence[Job]) -> None:
+def _check_store(folder: "UPath") -> None:
+    """Raise OutputError where the store of an output folder does not answer, or lacks the bucket."""
+    bucket = in_bucket(folder)
+    try:
+        there = patiently(lambda: store_of(folder).exists(folder.path if bucket is None else bucket))
+    except OSError as error:
+        raise OutputError(f"{folder}: the store does not answer: {reason(error)}") from error
+    if bucket is not None and not there:
+        raise OutputError(f"{folder}: there is no bucket {bucket!r}, or it may not be seen: create it, or name another")
+
+
+def refuse_existing(jobs: Sequence[Job], folder: Place) -> None:
     """Raise OutputError where a stem is there already."""
-    for file in (file for job in jobs for file in job.files.values() if file.exists()):
+    if isinstance(folder, Path):
+        there = (file for job in jobs for file in job.files.values() if isinstance(file, Path) and file.exists())
+    else:
+        # One listing, not a question for each file.
+        try:
+            listed = set(patiently(lambda: store_of(folder).find(folder.path)))
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be listed: {reason(error)}") from error
+        there = (
+            file for job in jobs for file in job.files.values() if not isinstance(file, Path) and file.path in listed
+        )
+    for file in there:
         raise OutputError(
             f"{file} exists: add --skip-existing to leave finished songs alone, --force to overwrite, "
             "or name another folder with -o"
         )
 
 
-def _below(place: Path, names: str, song: Path, stem: str, extension: str) -> Path:
+def _below(place: Place, names: str, song: Place, stem: str, extension: str) -> Place:
     return place / (names.format(song=song_name(song), stem=stem) + extension)
 
 
@@ -127,7 +166,11 @@ def _check_stem_names(stems: Sequence[str]) -> None:
         raise OutputError(f"two stems are named alike: {', '.join(stems)}; rename one with --set stems=[…]")
 
 
-def _check_file(file: Path, real_songs: set[str]) -> None:
+def _check_file(file: Place, real_songs: set[str]) -> None:
+    if not isinstance(file, Path):
+        if str(file) in real_songs:
+            raise OutputError(f"{file} is a song to be separated and would be overwritten: name another place with -o")
+        return
     if file.parent.exists() and not file.parent.is_dir():
         raise OutputError(f"{file.parent} is a file, so no stem can be written into it: name another folder with -o")
     if file.is_dir():

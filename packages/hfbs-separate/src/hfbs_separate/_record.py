@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from ._places import Job
+from ._remote import Place, content_of, exists, fingerprint
 from ._source import STANDARD_INPUT
 
 type Json = Mapping[str, object]
@@ -43,14 +45,23 @@ def sha256(path: Path) -> str:
 
 
 def written(
-    job: Job, recipe: Recipe, *, song: Json, gain: float, computed_on: str, notes: list[str], seconds: float
+    job: Job,
+    recipe: Recipe,
+    *,
+    song: Json,
+    sizes: Mapping[str, int],
+    gain: float,
+    computed_on: str,
+    notes: list[str],
+    seconds: float,
 ) -> bytes:
-    """A record, once the stems are in their places.
+    """A record, for when the stems are in their places.
 
     Args:
         job: the song and its stems.
         recipe: how they were made.
         song: what it was made from: length, rate, channels.
+        sizes: bytes of each stem's file.
         gain: what all stems were multiplied by so that none clips.
         computed_on: device and precision in words.
         notes: what a person was told.
@@ -62,7 +73,7 @@ def written(
         "song": {"path": str(job.song), **_identity(job.song), **song},
         "gain": gain,
         "stems": {
-            name: {"file": str(file.relative_to(folder)), "bytes": file.stat().st_size}
+            name: {"file": os.path.relpath(str(file), str(folder)), "bytes": sizes[name]}
             for name, file in job.files.items()
         },
         "notes": notes,
@@ -91,10 +102,10 @@ def state(job: Job, recipe: Recipe) -> Literal["done", "other", "open"]:
     """
     if job.missing:
         return "open"
-    if not job.record.exists():
+    if not exists(job.record):
         return "done"  # another program's, or the process was killed before its last step: stems are whole
     try:
-        document = cast("dict[str, object]", json.loads(job.record.read_bytes()))
+        document = cast("dict[str, object]", json.loads(content_of(job.record)))
         if document.get("unfinished"):
             return "open"
         stems = cast("dict[str, dict[str, object]]", document["stems"])
@@ -105,14 +116,20 @@ def state(job: Job, recipe: Recipe) -> Literal["done", "other", "open"]:
         return "other"
     same = (
         said == json.loads(json.dumps(recipe.entries()))
-        and sizes == {name: file.stat().st_size for name, file in job.files.items()}
+        and sizes == {name: _size(file) for name, file in job.files.items()}
         and all(song.get(name) == value for name, value in _identity(job.song).items())
     )
     return "done" if same else "other"
 
 
-def _identity(song: Path) -> dict[str, object]:
+def _size(file: Place) -> object:
+    return file.stat().st_size if isinstance(file, Path) else fingerprint(file)["bytes"]
+
+
+def _identity(song: Place) -> dict[str, object]:
     """What tells that a file is still the same; nothing for standard input, which nobody can see again."""
+    if not isinstance(song, Path):
+        return fingerprint(song)
     if song == STANDARD_INPUT:
         return {}
     status = song.stat()

@@ -1,4 +1,4 @@
-"""The bytes of a song: of a file, or of standard input, which is kept on disk."""
+"""The bytes of a song: of a file, or of a URL or standard input, which are kept on disk."""
 
 import errno
 import os
@@ -12,11 +12,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from av.error import FFmpegError
 
 from ._errors import AudioFileError
+from ._remote import Place, patiently, store_of
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 STANDARD_INPUT = Path("-")
 
@@ -36,7 +40,7 @@ class Source:
         open: gives the bytes, to any number of readers in one thread.
     """
 
-    path: Path
+    path: Place
     hint: str
     size: int
     open: Callable[[], AbstractContextManager[FileIO]]
@@ -90,6 +94,26 @@ def standard_input_source() -> Source:
     if spool.size == 0:
         raise AudioFileError(f"{name}: standard input is empty (0 bytes)")
     return Source(name, "-", spool.size, spool.open)
+
+
+def remote_source(place: "UPath") -> Source:
+    """What is at a URL, fetched to its end into such a file as :func:`standard_input_source` has.
+
+    Raises:
+        AudioFileError: it is not there, cannot be fetched, or is empty.
+    """
+
+    def fetched() -> _Spool:
+        with store_of(place).open(place.path, "rb") as stream:
+            return _Spool(stream)
+
+    try:
+        spool = patiently(fetched)
+    except OSError as error:
+        raise AudioFileError(f"{place}: cannot be fetched: {reason(error)}") from error
+    if spool.size == 0:
+        raise AudioFileError(f"{place}: the file is empty (0 bytes)")
+    return Source(place, shlex.quote(place.name), spool.size, spool.open)
 
 
 class _Spool:

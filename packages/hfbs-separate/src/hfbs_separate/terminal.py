@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 from unicodedata import category
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from ._remote import Place
 from ._types import Progress as Callback
 
 type Speech = Literal["lines", "quiet", "json"]
@@ -31,7 +31,9 @@ class Terminal:
     def __init__(self, speech: Speech = "lines", program: str = "hfbs") -> None:
         self._speech = speech
         self._program = program
-        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        # The streams of now: others may stand in their place while a library that writes to them is at work.
+        self._stdout = sys.stdout
+        self._console = Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         """One line of information."""
@@ -51,11 +53,11 @@ class Terminal:
             self._console.print(f"[red]{self._program}: error:[/red] {escape(one_line(message))}")
         self.event("error", message=one_line(message))
 
-    def wrote(self, file: Path) -> None:
+    def wrote(self, file: Place) -> None:
         """The path of a file written, on stdout, where a script can read it: the bytes that the system knows it by."""
         if self._speech != "json":
-            sys.stdout.buffer.write(os.fsencode(file) + b"\n")
-            sys.stdout.buffer.flush()
+            self._stdout.buffer.write(os.fsencode(str(file)) + b"\n")
+            self._stdout.buffer.flush()
         self.event("wrote", file=str(file))
 
     @contextmanager
@@ -99,8 +101,8 @@ class Terminal:
     def event(self, kind: str, **facts: object) -> None:
         """What happened, as a JSON line where these are wanted."""
         if self._speech == "json":
-            sys.stdout.write(json.dumps({"event": kind, **facts}) + "\n")
-            sys.stdout.flush()
+            self._stdout.write(json.dumps({"event": kind, **facts}) + "\n")
+            self._stdout.flush()
 
 
 class Bars:
