@@ -6,6 +6,8 @@ import click
 
 from hfbs_separate.terminal import OneLineGroup
 
+from ._command_synthesize import synthesize
+
 
 @click.group(
     "hfbs-train", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -13,3 +15,6 @@ from hfbs_separate.terminal import OneLineGroup
 @click.version_option(version("hfbs-train"), prog_name="hfbs-train", message="%(prog)s %(version)s")
 def main() -> None:
     """Train band-split rotary transformers that separate music into stems."""
+
+
+main.add_command(synthesize)
