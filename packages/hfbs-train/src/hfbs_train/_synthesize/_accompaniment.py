@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def band(song: Song, rng: np.random.Generator, mma: str, folder: Path) -> list[P
             chosen = int(rng.choice(KITS)) if channel == 9 else program
         else:
             chosen = bass_for(program, rng) if stem == "bass" else program_for(name, program, rng)
+        if stem == "bass" and np.mean([note.pitch for note in notes]) > 42 and rng.random() < 0.5:
+            notes = tuple(replace(note, pitch=note.pitch - 12) for note in notes if note.pitch >= 36)
         parts.append(Part(name, stem, chosen, channel == 9, notes))
     return parts
 

@@ -73,8 +73,8 @@ def _kinds(bars: int, unit: int, rng: np.random.Generator) -> list[tuple[str, in
     """Names and lengths of sections that add up to so many bars, most of them sung."""
     kinds: list[tuple[str, int]] = []
     left = bars
-    if rng.random() < 0.75 and bars >= 3 * unit:
-        kinds.append(("intro", max(1, unit // int(rng.choice([1, 2, 2, 4])))))
+    if rng.random() < 0.85 and bars >= 3 * unit:
+        kinds.append(("intro", max(1, unit // int(rng.choice([1, 1, 2, 2, 4])))))
         left -= kinds[-1][1]
     cycle = ["verse", "chorus"] if rng.random() < 0.75 else ["verse", "verse", "chorus"]
     if rng.random() < 0.2:
@@ -85,7 +85,7 @@ def _kinds(bars: int, unit: int, rng: np.random.Generator) -> list[tuple[str, in
     while left > 0:
         kind = middle if sung == place else cycle[(sung - (sung > place)) % len(cycle)]
         sung += 1
-        count = min(left, unit if kind != "break" else max(2, unit // int(rng.choice([1, 2]))))
+        count = min(left, unit if kind != "break" else max(2, unit // int(rng.choice([1, 1, 2]))))
         if left - count < 2:
             count = left
         kinds.append((kind, count))

@@ -61,8 +61,9 @@ class Melodist:
         beat_seconds = 60.0 / song.tempo
         grid = 0.25 if beat_seconds > 0.85 else 0.5 if beat_seconds > 0.3 else 1.0
         total = self._bars * song.beats_per_bar
-        rest = float(rng.choice([0.5, 1.0, 1.0, 2.0])) * max(1.0, round(0.45 / beat_seconds * 2) / 2)
-        last = total - min(rest, total / 3)
+        rest = float(rng.choice([0.5, 1.0, 1.5, 2.0, 2.0])) * max(1.0, round(0.45 / beat_seconds * 2) / 2)
+        last = round((total - min(rest, total / 3)) / grid) * grid
+        held = max(grid, 0.6 / beat_seconds)
         lengths = np.array([1, 2, 3, 4, 6, 8]) * grid
         weights = np.exp(-np.abs(np.log(lengths * beat_seconds * self._busy / _USUAL)) * 2.0)
         weights *= lengths * beat_seconds >= _SHORTEST
@@ -72,7 +73,7 @@ class Melodist:
         notes: list[tuple[float, float]] = []
         while at < last - grid / 2:
             length = float(rng.choice(lengths, p=weights))
-            if last - at - length < 1.0:  # the phrase's last note is held
+            if last - at - length < held:  # the phrase's last note is held
                 length = last - at
             notes.append((at, min(length, 6.0)))
             at += length

@@ -51,7 +51,7 @@ class Desk:
     def drums(self, audio: Audio) -> Audio:
         """A drum kit."""
         rng = self._rng
-        audio = self._through(placed(audio, 0.0, float(rng.uniform(0.5, 1.4))), 0.0, self._room(0.06, 0.22, 0.5))
+        audio = self._through(placed(audio, 0.0, float(rng.uniform(0.6, 2.4))), 0.0, self._room(0.06, 0.22, 0.5))
         if rng.random() < 0.7:
             audio = compressed(audio, float(rng.uniform(-2, 6)), float(rng.uniform(2, 5)), 0.012, 0.1)
         return saturated(audio, float(rng.uniform(1.0, 3.0))) if rng.random() < 0.5 else audio

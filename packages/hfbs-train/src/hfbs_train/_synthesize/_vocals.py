@@ -81,7 +81,9 @@ def draw_singer(rng: np.random.Generator) -> Singer:
     if crossing:
         formants = float(rng.uniform(0.8, 0.88)) if male else float(rng.uniform(1.12, 1.22))
     low = int(rng.integers(45, 51)) if male else int(rng.integers(56, 61))
-    timbre = Timbre(formants, float(rng.uniform(-1.0, 2.0)), float(rng.choice([0.0, 0.0, 0.1, 0.25, 0.45])))
+    # Above 8 kHz flite's voices are made up, so less of it is heard.
+    tilt = float(rng.uniform(1.0, 6.0) if source == "sinsy" else rng.uniform(0.0, 3.5))
+    timbre = Timbre(formants, tilt, float(rng.choice([0.0, 0.0, 0.1, 0.25, 0.45])))
     tuned = bool(rng.random() < 0.15)  # as by a machine
     style = Style(
         timbre,
@@ -123,7 +125,8 @@ def arrange(
     second = draw_singer(rng)
     tracks: dict[str, Mono] = {"lead": np.zeros(samples)}
     lines: list[Line] = []
-    breathes = float(rng.choice([0.0, 0.5, 1.0])) * float(rng.uniform(0.5, 1.5))
+    breathes = float(rng.choice([0.0, 0.02, 0.04])) * float(rng.uniform(0.5, 1.5))
+    breaths: list[float] = []
     for section in song.sections:
         if "vocals" in section.silent:
             continue
@@ -138,8 +141,7 @@ def arrange(
             talk = section.kind == speaks and singer.source != "sinsy"
             said = delivered(utterance, notes, singer.style, rng, talk)
             _add(tracks["lead"], utterance, said, singer.style.timbre)
-            if breathes:
-                _breathe(tracks["lead"], said.start, breathes, rng)
+            breaths.append(said.start)
             if doubled and (busy or double_everywhere):
                 for side in ("double left", "double right"):
                     _voice(tracks, side, samples, utterance, notes, _other_take(singer.style, rng), rng)
@@ -150,6 +152,11 @@ def arrange(
                     if abs(interval) == 12:  # another body sings an octave away
                         style = replace(style, timbre=replace(style.timbre, formants=second.style.timbre.formants))
                     _voice(tracks, f"harmony {interval:+d}", samples, utterance, above, style, rng)
+    lead = tracks["lead"]
+    if breathes and lines:
+        strength = breathes * float(np.sqrt((lead[lead != 0] ** 2).mean()))
+        for before in breaths:
+            _breathe(lead, before, strength, rng)
     return [Voice(name, audio) for name, audio in tracks.items()], lines
 
 
@@ -207,4 +214,4 @@ def _breathe(track: Mono, before: float, strength: float, rng: np.random.Generat
     )
     noise = np.fft.irfft(spectrum * shape, count)
     swell = np.sin(np.pi * np.linspace(0, 1, count) ** 1.5) ** 2
-    track[first : first + count] += noise * swell * (0.012 * strength / max(float(noise.std()), 1e-9))
+    track[first : first + count] += noise * swell * (strength / max(float(noise.std()), 1e-9))

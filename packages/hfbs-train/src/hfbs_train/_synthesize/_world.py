@@ -52,7 +52,7 @@ class Timbre:
 
     Attributes:
         formants: what the envelope's frequencies are multiplied by; below 1 is a larger body.
-        tilt: decibels an octave above 1 kHz that are added.
+        tilt: decibels an octave that are added above 2 kHz.
         breath: 0 to 1, how much of the voice is breath.
     """
 
@@ -110,7 +110,7 @@ def resynthesised(utterance: Utterance, places: Frames, f0: Frames, gain: Frames
     source = frequencies / timbre.formants
     nyquist = utterance.rate / 2
     # The last octave's end of a recording is its low-pass filter's.
-    known = min(0.93 * nyquist, 20000.0)
+    known = min(0.87 * nyquist, 20000.0)
     bins = np.clip(np.minimum(source, known) / nyquist * (utterance.envelope.shape[1] - 1), 0, None)
     low = np.minimum(bins.astype(np.int64), utterance.envelope.shape[1] - 2)
     share = bins - low
@@ -126,11 +126,11 @@ def resynthesised(utterance: Utterance, places: Frames, f0: Frames, gain: Frames
         # Above what the recording holds: the level below its edge, falling on, all of it breath.
         edge = (source > 0.78 * known) & ~above
         octaves = np.log2(source[above] / known)
-        fall = np.where(voiced, 2.4, 1.0)  # natural logarithm of the power, an octave
+        fall = np.where(voiced, 3.4, 1.2)  # natural logarithm of the power, an octave
         level = envelope[:, edge].mean(axis=1, keepdims=True)
-        envelope[:, above] = level - fall * octaves
+        envelope[:, above] = level - np.where(voiced, 0.8, 0.0) - fall * octaves
         aperiodicity[:, above] = np.maximum(aperiodicity[:, edge].mean(axis=1, keepdims=True), 0.7)
-    octaves = np.clip(np.log2(np.maximum(frequencies, 1.0) / 1000.0), 0.0, 3.5)
+    octaves = np.clip(np.log2(np.maximum(frequencies, 1.0) / 2000.0), 0.0, 3.0)
     envelope += (gain[:, None] + timbre.tilt * octaves) * (np.log(10) / 10)
     clear = np.clip((frequencies / 7000.0) ** 1.5, 0.03, 1.0)
     aperiodicity = np.where(voiced, np.minimum(aperiodicity, clear), aperiodicity)
