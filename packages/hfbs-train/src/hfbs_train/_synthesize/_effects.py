@@ -1,4 +1,4 @@
-"""What a mixing desk does to one part: all of it deterministic, and silent where the part is silent and no echo rings."""
+"""What a mixing desk does to one part: silent where the part is, but for echoes."""
 
 import numpy as np
 from numpy.typing import NDArray

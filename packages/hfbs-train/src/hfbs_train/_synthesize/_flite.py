@@ -2,7 +2,7 @@
 
 import subprocess
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +11,17 @@ import numpy as np
 from .._errors import SynthesisError
 from ._world import Syllable, Utterance, analysed
 
-_VOWELS: Final = frozenset("aa ae ah ao aw ax axr ay eh er ey ih iy ow oy uh uw".split())
-# Consonants that begin a syllable together.
-_CLUSTERS: Final = frozenset(
-    "p l|p r|b l|b r|t r|d r|k l|k r|k w|g l|g r|f l|f r|th r|s t|s p|s k|s l|s m|s n|s w|t w|sh r|hh w|p y|k y|m y".split(
-        "|"
-    )
+_VOWELS: Final = frozenset(
+    ("aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw")
 )
+# Consonants that begin a syllable together: the first, and what may follow it.
+_CLUSTERS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("p", "b", "k", "g", "f"), frozenset(("l", "r", "y", "w"))),
+    **dict.fromkeys(("t", "d", "th", "sh"), frozenset(("r", "w"))),
+    "s": frozenset(("t", "p", "k", "l", "m", "n", "w")),
+    "hh": frozenset(("w", "y")),
+    "m": frozenset(("y",)),
+}
 
 
 def spoken(text: str, voice: str, flite: str, folder: Path) -> Utterance:
@@ -71,7 +75,7 @@ def syllables(phones: Sequence[tuple[str, float, float]]) -> tuple[Syllable, ...
         elif order + 1 == len(nuclei):
             coda = onset = len(between)
         else:
-            two = " ".join(between[-2:]) in _CLUSTERS
+            two = len(between) > 1 and between[-1] in _CLUSTERS.get(between[-2], ())
             coda = onset = max(0, len(between) - (2 if two else 1))
         end = phones[nucleus + coda][2]
         found.append(Syllable(phones[first][1], phones[nucleus][1], phones[nucleus][2], end))

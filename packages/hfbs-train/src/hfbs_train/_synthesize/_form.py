@@ -1,6 +1,7 @@
 """A song's plan: how fast, in which key, from which sections, which stems rest where."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -43,9 +44,7 @@ def _tempo(rng: np.random.Generator) -> float:
     return float(np.clip(rng.normal(108, 26), 60, 180))
 
 
-def _sections(
-    key: Key, family: Family, bars: int, bar_seconds: float, rng: np.random.Generator
-) -> tuple[Section, ...]:
+def _sections(key: Key, family: Family, bars: int, bar_seconds: float, rng: np.random.Generator) -> tuple[Section, ...]:
     richness = float(rng.choice([0.0, 0.15, 0.4, 0.8]))
     unit = 8 if bar_seconds * 8 < 17 else 4
     unit = unit if bars >= 3 * unit else 4 if bars >= 12 else 2
@@ -95,21 +94,22 @@ def _kinds(bars: int, unit: int, rng: np.random.Generator) -> list[tuple[str, in
     return kinds
 
 
+# Which stems rest besides the vocals or alone, and in how many of a hundred sections.
+_RESTS: Final[Mapping[str, tuple[tuple[int, tuple[Stem, ...]], ...]]] = {
+    "intro": ((30, ("drums",)), (15, ("bass",))),
+    "break": ((10, ("other",)), (8, ("bass", "other")), (7, ("drums",))),
+    "bridge": ((25, ("drums",)), (15, ("bass", "drums"))),
+    "verse": ((8, ("bass",)), (6, ("other",)), (8, ("drums",))),
+}
+
+
 def _silent(kind: str, rng: np.random.Generator) -> frozenset[Stem]:
     """Which stems rest: the voice where nothing is sung, the others now and then, never all."""
-    draw = rng.random()
-    match kind:
-        case "intro":
-            rests: tuple[Stem, ...] = ("vocals", "drums") if draw < 0.3 else ("vocals", "bass") if draw < 0.45 else ()
-            return frozenset(rests) | {"vocals"}
-        case "break":
-            rests = ("other",) if draw < 0.1 else ("bass", "other") if draw < 0.18 else ("drums",) if draw < 0.25 else ()
-            return frozenset(rests) | {"vocals"}
-        case "bridge":
-            return frozenset(("drums",) if draw < 0.25 else ("bass", "drums") if draw < 0.4 else ())
-        case "verse":
-            return frozenset(("bass",) if draw < 0.08 else ("other",) if draw < 0.14 else ("drums",) if draw < 0.22 else ())
-        case "outro":
-            return frozenset(("vocals",) if draw < 0.7 else ())
-        case _:
-            return frozenset()
+    draw = 100 * rng.random()
+    unsung = kind in ("intro", "break") or (kind == "outro" and draw < 70)
+    rests: tuple[Stem, ...] = ()
+    for share, stems in _RESTS.get(kind, ()):
+        if 0 <= draw < share:
+            rests = stems
+        draw -= share
+    return frozenset((*rests, "vocals") if unsung else rests)

@@ -40,7 +40,7 @@ LEADS: Final[Mapping[int, Range]] = {
 
 
 def program_for(track: str, original: int, rng: np.random.Generator) -> int:
-    """A program for one of mma's tracks that belongs to ``other``: its own as often as not, else another of its kind."""
+    """A program for a track that belongs to ``other``: mma's own as often as not, else another of its kind."""
     if rng.random() < 0.45 and original not in _VOICES:
         return original
     kind = track.partition("-")[0].lower()

@@ -122,7 +122,7 @@ def mastered(stems: Mapping[Stem, Audio], levels: Mapping[Stem, float], drive: f
         The stems, all multiplied by one curve, so that they add up to the limited sum, which peaks at most at 0.95
         when each is rounded to 16 bits.
     """
-    balanced = {stem: at_level(stems[stem], levels[stem]) for stem in STEMS}
+    balanced: dict[Stem, Audio] = {stem: at_level(stems[stem], levels[stem]) for stem in STEMS}
     mixture = np.sum(list(balanced.values()), axis=0, dtype=np.float64).astype(np.float32)
     peak = float(np.abs(mixture).max(initial=0.0))
     if peak == 0.0:

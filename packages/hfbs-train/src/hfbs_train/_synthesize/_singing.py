@@ -8,6 +8,7 @@ import numpy as np
 from ._part import Struck
 from ._world import PERIOD, Frames, Timbre, Utterance
 
+_LEVEL = -30.0  # decibels of an envelope's mean power that vowels are brought to
 _CODA = 0.12  # seconds that consonants after a vowel get at most
 
 
@@ -77,7 +78,7 @@ def delivered(
     new, old = _anchors(utterance, notes, starts, groups)
     start = max(0.0, new[0])
     frames = int(np.ceil((new[-1] - start) / PERIOD)) + 1
-    times = start + PERIOD * np.arange(frames)
+    times: Frames = start + PERIOD * np.arange(frames, dtype=np.float64)
     places = np.interp(times, new, old)
     voiced = np.interp(places / PERIOD, np.arange(len(utterance.f0)), (utterance.f0 > 0).astype(float)) > 0.5
     for syllable in utterance.syllables[: len(groups)]:
@@ -94,7 +95,7 @@ def delivered(
     else:
         semitones = contour(times, notes, starts, style, rng)
     f0 = np.where(voiced, 440.0 * 2.0 ** ((semitones - 69) / 12), 0.0)
-    return Delivery(start, places, f0, _loudness(utterance, times, places, notes, starts, groups, style))
+    return Delivery(start, places, f0, _loudness(utterance, times, notes, starts, groups, style))
 
 
 def contour(
@@ -164,7 +165,6 @@ def _anchors(
 def _loudness(
     utterance: Utterance,
     times: Frames,
-    places: Frames,
     notes: Sequence[Struck],
     starts: Sequence[float],
     groups: Sequence[tuple[int, int]],
@@ -176,16 +176,20 @@ def _loudness(
     gains: list[float] = []
     for order, (first, after) in enumerate(groups):
         syllable = utterance.syllables[order]
-        inside = power[int(syllable.vowel / PERIOD) : max(int(syllable.vowel_end / PERIOD), int(syllable.vowel / PERIOD) + 1)]
-        level = float(np.max(inside, initial=-80.0)) if inside.size else -30.0
-        wanted = -30.0 + 0.12 * (notes[first].velocity - 90)
+        begin = int(syllable.vowel / PERIOD)
+        inside = power[begin : max(int(syllable.vowel_end / PERIOD), begin + 1)]
+        level = float(np.max(inside, initial=-80.0)) if inside.size else _LEVEL
+        wanted = _LEVEL + 0.12 * (notes[first].velocity - 90)
         centres.append((starts[first] + notes[after - 1].end) / 2)
-        gains.append(float(np.clip(style.even * (wanted - level) + (1 - style.even) * (wanted + 5 - power.max()), -30, 40)))
+        own = style.even * (wanted - level) + (1 - style.even) * (wanted + 5 - float(power.max()))
+        gains.append(float(np.clip(own, -30, 40)))
     gain = np.interp(times, centres, gains)
     audible = np.zeros(len(times))
     for first, after in groups:
         begin, end = starts[first] - 0.25, notes[after - 1].end
-        audible = np.maximum(audible, np.clip((times - begin) / 0.01, 0, 1) * np.clip((end + 0.03 - times) / 0.06, 0, 1))
+        audible = np.maximum(
+            audible, np.clip((times - begin) / 0.01, 0, 1) * np.clip((end + 0.03 - times) / 0.06, 0, 1)
+        )
     fade: Frames = gain + 20 * np.log10(np.maximum(audible, 1e-4))
     return fade
 

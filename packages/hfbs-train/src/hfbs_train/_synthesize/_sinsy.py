@@ -81,9 +81,10 @@ def music_xml(phrase: Phrase, morae: Sequence[str], tempo: float, shift: int, sc
         if note.start - at > 1e-6:
             items.append(_rest((note.start - at) * scale))
         step, alter = _STEPS[pitch] if (pitch := (note.pitch + shift) % 12) < 11 else ("B", 0)
+        octave, units = (note.pitch + shift) // 12 - 1, _units(note.length * scale)
         items.append(
-            f"<note><pitch><step>{step}</step><alter>{alter}</alter><octave>{(note.pitch + shift) // 12 - 1}</octave>"
-            f"</pitch><duration>{_units(note.length * scale)}</duration><lyric><text>{escape(mora)}</text></lyric></note>"
+            f"<note><pitch><step>{step}</step><alter>{alter}</alter><octave>{octave}</octave></pitch>"
+            f"<duration>{units}</duration><lyric><text>{escape(mora)}</text></lyric></note>"
         )
         at = note.end
     total = sum(_units(each) for each in [_REST, _REST, (at - phrase[0].start) * scale])

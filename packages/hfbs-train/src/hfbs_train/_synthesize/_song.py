@@ -66,7 +66,7 @@ def render(seed: int, number: int, seconds: tuple[float, float], tools: Tools, f
     singer = draw_singer(singing)
     voices, lines = arrange(song, singer, samples, singing, tools, folder)
     desk = Desk(song.tempo, mixing)
-    stems = {stem: np.zeros((2, samples), np.float32) for stem in STEMS}
+    stems: dict[Stem, Audio] = {stem: np.zeros((2, samples), np.float32) for stem in STEMS}
     for part, font in chosen:
         dry = play(part, samples, tools.fluidsynth, tools.soundfonts[font], folder)
         if dry.any():

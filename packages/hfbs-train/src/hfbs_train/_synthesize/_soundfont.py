@@ -59,7 +59,11 @@ def play(part: Part, samples: int, fluidsynth: str, soundfont: Path, folder: Pat
     # Loading all samples of a soundfont takes longer than playing those that sound.
     command += ["-o", "synth.dynamic-sample-loading=1", "-T", "raw", "-O", "float", "-E", "little"]
     run = subprocess.run(
-        [*command, "-F", str(sound), str(soundfont), "part.mid"], cwd=folder, capture_output=True, text=True, check=False
+        [*command, "-F", str(sound), str(soundfont), "part.mid"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if run.returncode or not sound.exists():
         raise SynthesisError(f"fluidsynth could not play {part.name} with {soundfont}: {run.stderr.strip()}")

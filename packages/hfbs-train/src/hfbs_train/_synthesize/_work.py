@@ -1,13 +1,15 @@
 """Many songs: named, kept where they are whole already, made beside each other by several processes."""
 
+import fcntl
 import json
 import multiprocessing
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +34,7 @@ _SINSY = (
 _FLITE = "Spoken words: flite's voices, copyright Carnegie Mellon University"
 _FONTS = {
     "fluidr3mono-gm-soundfont": "Instruments: Fluid (R3) Mono GM by Frank Wen and Michael Cowgill, MIT licence",
-    "musescore-general-soundfont-small": "Instruments: MuseScore General by S. Christian Collins and others, MIT licence",
+    "musescore-general-soundfont-small": "Instruments: MuseScore General by S. Christian Collins, MIT licence",
 }
 
 
@@ -67,7 +69,7 @@ def requests(songs: int, seed: int, seconds: tuple[float, float]) -> list[Reques
     if seed < 0:
         raise ValueError(f"the seed must be at least 0, got {seed}")
     shortest, longest = seconds
-    if not _SHORTEST <= shortest or not longest <= _LONGEST or not longest >= 1.3 * shortest:
+    if not shortest >= _SHORTEST or not longest <= _LONGEST or not longest >= 1.3 * shortest:
         raise ValueError(
             f"a song lasts {_SHORTEST:g} to {_LONGEST:g} seconds, and the longest must be at least 1.3 times the "
             f"shortest, as songs end with a bar; got {shortest:g} to {longest:g}"
@@ -110,16 +112,17 @@ def make(folder: Path, request: Request, tools: Tools) -> Path:
     place = folder / request.name
     building = Path(mkdtemp(prefix=f".{request.name}-", suffix=".part", dir=folder))
     try:
-        work = building / "work"
-        work.mkdir()
-        rendered = render(request.seed, request.number, request.seconds, tools, work)
-        shutil.rmtree(work)
-        for stem in STEMS:
-            write_audio(building / f"{stem}.flac", rendered.stems[stem], RATE, "flac16")
-        text = json.dumps(record(request, rendered, tools), indent=1, ensure_ascii=False)
-        (building / RECORD).write_text(text + "\n", encoding="utf-8")
-        building.chmod(0o777 & ~_umask())
-        building.rename(place)
+        with _locked(building):
+            work = building / "work"
+            work.mkdir()
+            rendered = render(request.seed, request.number, request.seconds, tools, work)
+            shutil.rmtree(work)
+            for stem in STEMS:
+                write_audio(building / f"{stem}.flac", rendered.stems[stem], RATE, "flac16")
+            text = json.dumps(record(request, rendered, tools), indent=1, ensure_ascii=False)
+            (building / RECORD).write_text(text + "\n", encoding="utf-8")
+            building.chmod(0o777 & ~_umask())
+            building.rename(place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return place
@@ -156,12 +159,11 @@ def make_all(folder: Path, left: list[Request], workers: int) -> Iterator[tuple[
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what killed processes left: half songs an hour old, which no living process still writes."""
-    import time
-
+    """Remove the half songs that killed processes left; those that living ones make are locked."""
     for path in folder.iterdir():
-        if re.fullmatch(r"\.seed\d+-\d{5,}-.+\.part", path.name) and time.time() - path.stat().st_mtime > 3600:
-            shutil.rmtree(path, ignore_errors=True)
+        if re.fullmatch(r"\.seed\d+-\d{5,}-.+\.part", path.name):
+            with suppress(OSError), _locked(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def record(request: Request, rendered: Rendered, tools: Tools) -> dict[str, object]:
@@ -226,6 +228,21 @@ def _tried(folder: Path, request: Request, tools: Tools) -> Path | SynthesisErro
         return make(folder, request, tools)
     except SynthesisError as error:
         return error
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """Hold a folder for this process; a lock dies with its process.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -77,7 +77,7 @@ def analysed(audio: Mono, rate: int, syllables: tuple[Syllable, ...]) -> Utteran
     world = _world()
     audio = np.ascontiguousarray(audio, np.float64)
     coarse, times = world.dio(audio, rate, f0_floor=71.0, f0_ceil=1000.0, frame_period=1000 * PERIOD)
-    f0 = world.stonemask(audio, coarse, times, rate)
+    f0: Frames = world.stonemask(audio, coarse, times, rate)
     known = np.flatnonzero(f0)
     if known.size:
         # Vowels whose voice creaks or fades are voiced all the same.
