@@ -2,3 +2,4 @@
 
 from ._errors import ConfigurationError as ConfigurationError
 from ._errors import RunError as RunError
+from ._errors import SynthesisError as SynthesisError
