@@ -562,7 +562,7 @@ def test_what_is_missing_is_named_with_what_installs_it(tmp_path: Path, monkeypa
 def test_a_song_is_the_same_in_another_process_and_silent_where_nothing_sounds(tools: Tools, tmp_path: Path):
     """And its stems add up to less than the ceiling."""
     for name, workers in (("one", 1), ("pool", 2)):
-        wanted = _work.requests(2, 4, (10.0, 13.0))[1:]
+        wanted = _work.requests(1, 2, 4, (10.0, 13.0))
         assert [made for _, made in _work.make_all(tmp_path / name, wanted, workers)] == [
             tmp_path / name / "seed4-00002"
         ]

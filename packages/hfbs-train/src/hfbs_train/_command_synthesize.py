@@ -12,6 +12,9 @@ from ._errors import SynthesisError
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--songs", type=click.IntRange(1), required=True, metavar="N", help="How many songs there are to be.")
+@click.option(
+    "--first", type=click.IntRange(1), default=1, show_default=True, metavar="NUMBER", help="The first song's number."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="What all draws depend on.")
 @click.option(
     "--seconds",
@@ -25,7 +28,7 @@ from ._errors import SynthesisError
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Songs rendered at a time.")
 @click.pass_context
 def synthesize(
-    context: click.Context, folder: Path, songs: int, seed: int, seconds: tuple[float, float], workers: int
+    context: click.Context, folder: Path, songs: int, first: int, seed: int, seconds: tuple[float, float], workers: int
 ) -> None:
     """Render songs with their stems, as material to train with.
 
@@ -42,7 +45,7 @@ def synthesize(
     terminal = Terminal(program="hfbs-train")
     failed = 0
     try:
-        wanted = requests(songs, seed, seconds)
+        wanted = requests(songs, first, seed, seconds)
         find_tools()
         left = open_requests(folder, wanted)
         if len(left) < songs:

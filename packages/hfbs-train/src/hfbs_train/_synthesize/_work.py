@@ -58,14 +58,16 @@ class Request:
         return f"seed{self.seed}-{self.number:05d}"
 
 
-def requests(songs: int, seed: int, seconds: tuple[float, float]) -> list[Request]:
-    """Songs 1 to ``songs`` of a seed.
+def requests(songs: int, first: int, seed: int, seconds: tuple[float, float]) -> list[Request]:
+    """So many songs of a seed, from number ``first`` on.
 
     Raises:
         ValueError: an argument is out of its range.
     """
     if songs < 1:
         raise ValueError(f"songs must be at least 1, got {songs}")
+    if first < 1:
+        raise ValueError(f"the first song's number must be at least 1, got {first}")
     if seed < 0:
         raise ValueError(f"the seed must be at least 0, got {seed}")
     shortest, longest = seconds
@@ -74,7 +76,7 @@ def requests(songs: int, seed: int, seconds: tuple[float, float]) -> list[Reques
             f"a song lasts {_SHORTEST:g} to {_LONGEST:g} seconds, and the longest must be at least 1.3 times the "
             f"shortest, as songs end with a bar; got {shortest:g} to {longest:g}"
         )
-    return [Request(seed, number, (float(shortest), float(longest))) for number in range(1, songs + 1)]
+    return [Request(seed, number, (float(shortest), float(longest))) for number in range(first, first + songs)]
 
 
 def open_requests(folder: Path, wanted: list[Request]) -> list[Request]:

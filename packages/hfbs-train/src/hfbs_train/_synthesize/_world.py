@@ -1,4 +1,4 @@
-"""A voice as WORLD has it: a pitch, a spectral envelope and an aperiodicity every five milliseconds."""
+"""A voice as WORLD :cite:p:`morise2016world` has it: pitch, spectral envelope and aperiodicity, frame by frame."""
 
 from dataclasses import dataclass
 from functools import cache
