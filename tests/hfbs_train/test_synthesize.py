@@ -39,6 +39,7 @@ from hfbs_train._synthesize._grooves import families, stem_of
 from hfbs_train._synthesize._lyrics import _lists, english, kana
 from hfbs_train._synthesize._melody import Melodist, Range, harmony
 from hfbs_train._synthesize._mix import PEAK, at_level, loudness, mastered
+from hfbs_train._synthesize._oscillators import draw_patch, oscillate
 from hfbs_train._synthesize._part import Part, Struck, humanised, resting, straight
 from hfbs_train._synthesize._requirements import Tools, find_tools
 from hfbs_train._synthesize._score import QUALITIES, STEMS, Chord, Key, Note, Song, Stem
@@ -229,6 +230,19 @@ def test_a_note_sounds_when_the_part_says(tools: Tools, tmp_path: Path):
         before, after = (np.abs(audio[:, round(t * RATE) : round((t + 0.02) * RATE)]).max() for t in (at - 0.02, at))
         assert after > 4 * before
     assert np.array_equal(audio, play(part, 3 * RATE, tools.fluidsynth, font, tmp_path))
+
+
+@given(st.integers(36, 90), SEEDS, st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_oscillators_play_their_notes_and_nothing_before_or_long_after(pitch: int, seed: int, held: bool):
+    rng = np.random.default_rng(seed)
+    patch = replace(draw_patch(rng, held), detune=0.1)
+    audio = oscillate(Part("x", "other", 0, False, (Struck(1.0, 2.0, pitch, 100),)), 5 * RATE, patch, rng)
+    assert not audio[:, : RATE - 1].any()
+    assert not audio[:, round((2.1 + 3 * patch.release) * RATE) :].any()
+    spectrum = np.abs(np.fft.rfft(audio[:, RATE : 2 * RATE].sum(axis=0) * np.hanning(RATE)))
+    octaves = np.log2(spectrum.argmax() / (440 * 2 ** ((pitch - 69) / 12)))
+    assert abs(octaves - round(octaves * 12) / 12) < 0.02
 
 
 # Singing

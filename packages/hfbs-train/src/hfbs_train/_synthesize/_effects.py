@@ -26,13 +26,16 @@ def convolved(audio: Audio, response: NDArray[np.float64]) -> Audio:
     return out[:, :length]
 
 
-def equaliser(rng: np.random.Generator, strength: float, low_cut: float = 0.0) -> NDArray[np.float64]:
+def equaliser(
+    rng: np.random.Generator, strength: float, low_cut: float = 0.0, bright: float = 0.0
+) -> NDArray[np.float64]:
     """The response of random gentle shelves and bells, shape (2, 2048), of minimal phase, the same for both channels.
 
     Args:
         rng: what it is drawn by.
         strength: decibels of a usual shelf or bell.
         low_cut: in Hz, below which nothing passes; 0 for none.
+        bright: decibels that the upper shelf is raised by on the average.
     """
     size = 8192
     frequencies = np.maximum(np.fft.rfftfreq(size, 1 / RATE), 1.0)
@@ -40,7 +43,8 @@ def equaliser(rng: np.random.Generator, strength: float, low_cut: float = 0.0) -
     decibels = np.zeros(len(frequencies))
     for centre in (np.log2(rng.uniform(90, 300)), np.log2(rng.uniform(2500, 8000))):
         sign = 1 if centre > 10 else -1
-        decibels += np.clip(rng.normal(0, strength), -9, 9) / (1 + np.exp(-sign * 2.5 * (octaves - centre)))
+        height = np.clip(rng.normal(0, strength), -9, 9) + (bright if sign > 0 else 0.0)
+        decibels += height / (1 + np.exp(-sign * 2.5 * (octaves - centre)))
     for _ in range(2):
         centre, width = rng.uniform(np.log2(200), np.log2(6000)), rng.uniform(0.4, 1.2)
         decibels += np.clip(rng.normal(0, strength * 0.8), -9, 9) * np.exp(-(((octaves - centre) / width) ** 2))

@@ -68,13 +68,14 @@ class Desk:
     def instrument(self, audio: Audio) -> Audio:
         """One of the other instruments, somewhere between left and right."""
         rng = self._rng
-        if rng.random() < 0.15:
-            audio = saturated(audio, float(rng.uniform(1.5, 5.0)))
+        if rng.random() < 0.4:
+            audio = saturated(audio, float(rng.uniform(1.5, 6.0)))
         if rng.random() < 0.25:
             audio = chorus(audio, rng, float(rng.uniform(0.3, 1.0)))
         audio = placed(audio, float(np.clip(rng.normal(0, 0.35), -0.8, 0.8)), float(rng.uniform(0.4, 1.5)))
         delay = self._delay() if rng.random() < 0.15 else None
-        audio = self._through(audio, float(rng.choice([0.0, 80.0, 150.0])), self._room(0.08, 0.4, 1.0), delay)
+        low_cut, bright = float(rng.choice([0.0, 80.0, 150.0])), float(rng.uniform(0, 12))  # soundfonts are dull
+        audio = self._through(audio, low_cut, self._room(0.08, 0.4, 1.0), delay, bright)
         if rng.random() < 0.4:
             audio = compressed(audio, float(rng.uniform(-2, 4)), float(rng.uniform(1.5, 4)), 0.015, 0.2)
         return audio
@@ -102,9 +103,14 @@ class Desk:
         return echoes(seconds, float(rng.uniform(0.2, 0.5)), float(rng.uniform(0.1, 0.3)), bool(rng.random() < 0.5))
 
     def _through(
-        self, audio: Audio, low_cut: float, wet: NDArray[np.float64] | None, delay: NDArray[np.float64] | None = None
+        self,
+        audio: Audio,
+        low_cut: float,
+        wet: NDArray[np.float64] | None,
+        delay: NDArray[np.float64] | None = None,
+        bright: float = 0.0,
     ) -> Audio:
-        audio = convolved(audio, equaliser(self._rng, self._tone, low_cut))
+        audio = convolved(audio, equaliser(self._rng, self._tone, low_cut, bright))
         if delay is not None:
             audio = convolved(audio, delay)
         return audio if wet is None else convolved(audio, wet)

@@ -13,11 +13,14 @@ from ._grooves import families
 from ._instruments import CHOIRS, LEADS, PADS
 from ._melody import Melodist
 from ._mix import Desk, at_level, mastered
+from ._oscillators import draw_patch, oscillate
 from ._part import Part, Struck, humanised, resting, straight
 from ._requirements import Tools
 from ._score import STEMS, Song, Stem
 from ._soundfont import play
 from ._vocals import Line, Singer, Voice, arrange, draw_singer
+
+_OWN = "Oscillators"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +30,7 @@ class Rendered:
     Attributes:
         song: its plan.
         stems: float32, shape (2, time) each, at 44100 Hz.
-        parts: what the instruments play, and the soundfont of each.
+        parts: what the instruments play, and the soundfont of each, empty for our own synthesiser.
         singer: the lead.
         lines: what is sung.
         levels: decibels of each stem's loudness before the limiter.
@@ -62,13 +65,17 @@ def render(seed: int, number: int, seconds: tuple[float, float], tools: Tools, f
     samples = round(length(song) * RATE)
     parts = [part for part in _parts(song, playing, tools, folder) if part.notes]
     fonts = sorted(tools.soundfonts)
-    chosen = [(part, str(playing.choice(fonts))) for part in parts]
+    chosen = [(part, "" if part.name.startswith(_OWN) else str(playing.choice(fonts))) for part in parts]
     singer = draw_singer(singing)
     voices, lines = arrange(song, singer, samples, singing, tools, folder)
     desk = Desk(song.tempo, mixing)
     stems: dict[Stem, Audio] = {stem: np.zeros((2, samples), np.float32) for stem in STEMS}
     for part, font in chosen:
-        dry = play(part, samples, tools.fluidsynth, tools.soundfonts[font], folder)
+        if part.name.startswith(_OWN):
+            patch = draw_patch(playing, held=part.name.endswith("Pad"))
+            dry = oscillate(part, samples, patch, playing)
+        else:
+            dry = play(part, samples, tools.fluidsynth, tools.soundfonts[font], folder)
         if dry.any():
             stems[part.stem] += _instrument(part, dry, desk, mixing)
     for voice in voices:
@@ -87,9 +94,31 @@ def _parts(song: Song, rng: np.random.Generator, tools: Tools, folder: Path) -> 
     if rng.random() < 0.35:
         everywhere = tuple(section.kind for section in song.sections)
         parts.append(Part("Pad", "other", int(rng.choice(PADS)), False, _chords(song, everywhere, 52)))
+    if rng.random() < 0.4:
+        parts.append(_synthesiser(song, rng))
     if rng.random() < 0.15:
         parts.append(Part("Choir", "vocals", int(rng.choice(CHOIRS)), False, _chords(song, ("chorus",), 58)))
     return [humanised(resting(part, song), song, rng) for part in parts]
+
+
+def _synthesiser(song: Song, rng: np.random.Generator) -> Part:
+    """Chords or broken chords, for our own synthesiser."""
+    kinds = [section.kind for section in song.sections if rng.random() < 0.8]
+    if rng.random() < 0.4:
+        return Part(f"{_OWN} Pad", "other", 0, False, _chords(song, kinds, int(rng.integers(48, 62))))
+    step = float(rng.choice([0.5, 0.5, 0.25, 1.0])) * (2.0 if song.tempo > 140 else 1.0)
+    low = int(rng.integers(50, 66))
+    order: list[int] = rng.permutation(8).tolist()
+    notes: list[Struck] = []
+    for section in (each for each in song.sections if each.kind in kinds):
+        first = section.first_bar * song.beats_per_bar
+        for index in range(int(len(section.bars) * song.beats_per_bar / step)):
+            beat = first + index * step
+            chord = song.chord_at(beat).pitch_classes
+            pitches = [pitch for pitch in range(low, low + 20) if pitch % 12 in chord]
+            times = song.seconds(beat), song.seconds(beat + 0.8 * step)
+            notes.append(Struck(*times, pitches[order[index % 8] % len(pitches)], 100 if index % 4 == 0 else 82))
+    return Part(f"{_OWN} Arpeggio", "other", 0, False, tuple(notes))
 
 
 def _lead(song: Song, rng: np.random.Generator) -> Part:
@@ -129,7 +158,7 @@ def _instrument(part: Part, dry: Audio, desk: Desk, rng: np.random.Generator) ->
         case Part(stem="vocals"):
             return at_level(desk.voice(dry, 0.0), float(rng.uniform(-12, -6)))
         case _:
-            usual = {"Pad": -5.0, "Lead": 2.0}.get(part.name, 0.0)
+            usual = {"Pad": -5.0, "Lead": 2.0, f"{_OWN} Pad": -4.0}.get(part.name, 0.0)
             return at_level(desk.instrument(dry), usual + float(rng.normal(0, 3)))
 
 

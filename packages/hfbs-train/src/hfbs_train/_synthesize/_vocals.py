@@ -82,7 +82,7 @@ def draw_singer(rng: np.random.Generator) -> Singer:
         formants = float(rng.uniform(0.8, 0.88)) if male else float(rng.uniform(1.12, 1.22))
     low = int(rng.integers(45, 51)) if male else int(rng.integers(56, 61))
     # Above 8 kHz flite's voices are made up, so less of it is heard.
-    tilt = float(rng.uniform(1.0, 6.0) if source == "sinsy" else rng.uniform(0.0, 3.5))
+    tilt = float(rng.uniform(2.0, 8.0) if source == "sinsy" else rng.uniform(0.0, 3.5))
     timbre = Timbre(formants, tilt, float(rng.choice([0.0, 0.0, 0.1, 0.25, 0.45])))
     tuned = bool(rng.random() < 0.15)  # as by a machine
     style = Style(

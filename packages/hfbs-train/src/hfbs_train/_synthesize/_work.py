@@ -171,7 +171,7 @@ def clear_leftovers(folder: Path) -> None:
 def record(request: Request, rendered: Rendered, tools: Tools) -> dict[str, object]:
     """How a song was made."""
     song = rendered.song
-    fonts = sorted({font for _, font in rendered.parts})
+    fonts = sorted({font for _, font in rendered.parts if font})
     return {
         "request": asdict(request),
         "key": song.key.name,
