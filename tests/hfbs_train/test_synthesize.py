@@ -70,12 +70,11 @@ def tools() -> Tools:
 # The plan
 
 
-@given(SEEDS, st.floats(12, 300))
+@given(SEEDS, st.floats(15, 400))
 @settings(max_examples=60, deadline=None)
 def test_a_song_is_as_long_as_asked_for_and_its_sections_follow_each_other(seed: int, shortest: float):
-    song = song_of(seed, (shortest, 1.5 * shortest))
-    bar = song.beats_per_bar * 60 / song.tempo
-    assert shortest - bar <= length(song) <= max(1.5 * shortest, 4 * bar + 3)
+    song = song_of(seed, (shortest, 1.3 * shortest))
+    assert shortest - 1e-9 <= length(song) <= 1.3 * shortest + 1e-9
     assert song.beats_per_bar in (3, 4, 6)
     assert 60 <= song.tempo <= (260 if song.beats_per_bar == 6 else 180)
     first = 0
@@ -548,9 +547,9 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_kept(f
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seconds", 5, 60], "a song lasts 10 to 600 seconds"),
+        (["--seconds", 5, 60], "a song lasts 15 to 600 seconds"),
         (["--seconds", 60, 60], "the longest must be at least 1.3 times the shortest"),
-        (["--seconds", "nan", 60], "a song lasts 10 to 600 seconds"),
+        (["--seconds", "nan", 60], "a song lasts 15 to 600 seconds"),
         (["--songs", 0], "0 is not in the range x>=1"),
     ],
 )
@@ -576,12 +575,12 @@ def test_what_is_missing_is_named_with_what_installs_it(tmp_path: Path, monkeypa
 def test_a_song_is_the_same_in_another_process_and_silent_where_nothing_sounds(tools: Tools, tmp_path: Path):
     """And its stems add up to less than the ceiling."""
     for name, workers in (("one", 1), ("pool", 2)):
-        wanted = _work.requests(1, 2, 4, (10.0, 13.0))
+        wanted = _work.requests(1, 31, 4, (15.0, 19.5))
         assert [made for _, made in _work.make_all(tmp_path / name, wanted, workers)] == [
-            tmp_path / name / "seed4-00002"
+            tmp_path / name / "seed4-00031"
         ]
     assert contents(tmp_path / "one") == contents(tmp_path / "pool")
-    song = tmp_path / "one" / "seed4-00002"
+    song = tmp_path / "one" / "seed4-00031"
     record = json.loads((song / "synthesis.json").read_text())
     stems = {stem: soundfile.read(song / f"{stem}.flac")[0].T for stem in STEMS}
     assert np.abs(sum(stems.values())).max() <= PEAK

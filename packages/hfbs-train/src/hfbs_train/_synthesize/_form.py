@@ -17,7 +17,8 @@ def plan(families: Sequence[Family], seconds: tuple[float, float], rng: np.rando
 
     Args:
         families: the grooves to choose from.
-        seconds: the shortest and the longest that it may last, its last chord's ringing included.
+        seconds: the shortest and the longest that it may last, its last chord's ringing included: at least 15, and the
+            longest 1.3 times the shortest or more, so that a number of bars fits.
         rng: what the draws are made from.
     """
     by_beats = {beats: [family for family in families if family.beats == beats] for beats in (3, 4, 6)}
@@ -28,8 +29,7 @@ def plan(families: Sequence[Family], seconds: tuple[float, float], rng: np.rando
     key = Key(int(rng.integers(12)), mode)
     bar_seconds = beats * 60.0 / tempo
     shortest, longest = ((limit - _TAIL) / bar_seconds for limit in seconds)
-    bars = max(4, int(rng.integers(max(4, np.ceil(shortest)), max(5, np.floor(longest) + 1))))
-    bars = min(bars, max(4, int(longest)))
+    bars = int(rng.integers(max(4, int(np.ceil(shortest))), int(longest) + 1))
     sections = _sections(key, family, bars, bar_seconds, rng)
     swing = float(rng.uniform(0.08, 0.16)) if family.swing else 0.0
     return Song(key, tempo, beats, swing, family.library, sections)

@@ -25,7 +25,7 @@ from ._score import STEMS
 from ._song import Rendered, render
 
 RECORD: Final = "synthesis.json"
-_SHORTEST, _LONGEST = 10.0, 600.0
+_SHORTEST, _LONGEST = 15.0, 600.0  # four bars at 60 beats a minute take 16 seconds
 _LIBRARIES = ("hfbs-train", "hfbs-separate", "numpy", "mido", "pyworld", "pysinsy")
 _SINSY = (
     "Singing voice: HTS voice NIT SONG070 F001, copyright 2004-2015 Nagoya Institute of Technology, Department of "
