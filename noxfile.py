@@ -24,7 +24,8 @@ PACKAGES = {
 # The groups that a package's tests need; the lowest versions are tested without oracles, which ask for newer ones.
 GROUPS = {package: ["--group=test"] for package in PACKAGES}
 GROUPS["hfbs-separate"].append("--group=oracles")
-WHOLE = ["--all-packages", "--all-extras"]
+# All extras but one, whose libraries come as sources and would need a C++ compiler.
+WHOLE = ["--all-packages", "--all-extras", "--no-extra=synthesize"]
 # Checks every annotated shape while the tests run. It hinders torch.compile, and holds tensors longer than the program
 # does: such tests bear a marker.
 SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,hfbs_experimental,beartype.beartype"
@@ -104,7 +105,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
     modules = "--package-module-name-map=pyyaml=yaml,pope-pytorch=PoPE_pytorch"
     # Where deptry cannot see it: the extras are imported by name, and PoPE's module is built by the user of attention.
-    extras = "auraloss|librosa|log-wmse-audio-quality|matplotlib|hfbs-experimental"
+    extras = "auraloss|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|hfbs-experimental"
     unseen = f"--per-rule-ignores=DEP002={extras}|pope-pytorch"
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):

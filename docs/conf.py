@@ -68,6 +68,7 @@ nitpick_ignore = [
     ("py:class", "hfbs_separate._types.Progress"),
     ("py:class", "hfbs_separate._types.AudioPacket"),
     ("py:class", "hfbs_separate._source.Source"),
+    ("py:class", "hfbs_separate._options.SampleFormat"),
     ("py:class", "hfbs_separate._separator.SeparatorOptions"),
     ("py:class", "hfbs_separate._view_audio.AudioFormat"),
     ("py:class", "hfbs_model._loss.LossTerms"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import ConfigurationError as ConfigurationError
 from ._errors import RunError as RunError
+from ._errors import SynthesisError as SynthesisError
 
 if TYPE_CHECKING:
     from ._configuration import RunConfiguration as RunConfiguration
@@ -23,4 +24,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return ["ConfigurationError", "RunConfiguration", "RunError", "train"]
+    return ["ConfigurationError", "RunConfiguration", "RunError", "SynthesisError", "train"]

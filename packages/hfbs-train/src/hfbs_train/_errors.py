@@ -7,3 +7,7 @@ class ConfigurationError(ValueError):
 
 class RunError(RuntimeError):
     """A run cannot be begun or gone on with where it was asked for."""
+
+
+class SynthesisError(RuntimeError):
+    """Songs cannot be rendered: a program, a soundfont or a library is missing, or one of them failed."""

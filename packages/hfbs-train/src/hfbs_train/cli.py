@@ -9,6 +9,7 @@ from hfbs_separate.terminal import OneLineGroup
 from ._command_check import check
 from ._command_from_msst import from_msst
 from ._command_run import run
+from ._command_synthesize import synthesize
 
 
 @click.group(
@@ -22,3 +23,4 @@ def main() -> None:
 main.add_command(run)
 main.add_command(check)
 main.add_command(from_msst)
+main.add_command(synthesize)
