@@ -28,7 +28,8 @@ GROUPS["hfbs-separate"].append("--group=oracles")
 WHOLE = ["--all-packages", "--all-extras", "--no-extra=synthesize"]
 # Checks every annotated shape while the tests run. It hinders torch.compile, and holds tensors longer than the program
 # does: such tests bear a marker.
-SHAPES_CHECKED = "--jaxtyping-packages=hfbs_attention,hfbs_model,hfbs_experimental,beartype.beartype"
+CHECKED = "hfbs_attention,hfbs_model,hfbs_experimental,hfbs_train._losses,hfbs_train._augmentation"
+SHAPES_CHECKED = f"--jaxtyping-packages={CHECKED},beartype.beartype"
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
@@ -105,7 +106,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
     modules = "--package-module-name-map=pyyaml=yaml,pope-pytorch=PoPE_pytorch"
     # Where deptry cannot see it: the extras are imported by name, and PoPE's module is built by the user of attention.
-    extras = "auraloss|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|hfbs-experimental"
+    extras = "auraloss|tensorboard|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|hfbs-experimental"
     unseen = f"--per-rule-ignores=DEP002={extras}|pope-pytorch"
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):

@@ -94,7 +94,7 @@ for line in sys.stdin:
 
 
 def test_a_run_that_is_killed_at_random_moments_comes_to_the_same_weights(tiny_run: Build, tmp_path: Path):
-    configuration = tiny_run(steps=40, save_every=3, logs={"every": 1000, "to": []})
+    configuration = tiny_run(steps=24, save_every=2, logs={"every": 1000, "to": []})
     moments = random.Random(0)
     kills = 0
     with subprocess.Popen(

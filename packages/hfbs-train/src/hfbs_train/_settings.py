@@ -1,5 +1,6 @@
 """From a mapping as YAML gives it to a frozen dataclass of settings, every key and type checked."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -120,7 +121,4 @@ def _read(kind: Any, value: object, where: str) -> object:
 
 
 def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return float(text) if re.fullmatch(r"[-+]?\d+e[-+]?\d+", text, re.IGNORECASE) else text
