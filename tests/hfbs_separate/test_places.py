@@ -22,7 +22,7 @@ def planned(
 
 def refusal(songs: list[Path], folder: Path, stems: tuple[str, ...] = STEMS, names: str = DEFAULT_NAMES) -> str:
     with pytest.raises(OutputError) as caught:
-        refuse_existing(planned(songs, folder, stems, names))
+        refuse_existing(planned(songs, folder, stems, names), folder)
     return str(caught.value)
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import secrets
 import time
 import warnings
 from collections import Counter
@@ -117,6 +118,9 @@ class _Cluster:
     def __init__(self, order: Order, *, address: str | None, workers: int | None, songs: int) -> None:
         for name, value in _SILENT.items():
             os.environ.setdefault(name, value)
+        if address is None and "RAY_AUTH_MODE" not in os.environ:
+            # Ray listens on the network, and would leave a token in the home folder: this one goes with the run.
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         ray = self._ray = ray_module()
         self._order = order
         files = order.model.files.listed()
@@ -132,7 +136,7 @@ class _Cluster:
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
             where = "cannot be started here" if address is None else f"cannot be joined at {address}"
-            raise ClusterError(f"Ray {where}: {str(error).strip().splitlines()[0]}") from error
+            raise ClusterError(f"Ray {where}: {_first_line(error)}{_wants_token(error)}") from error
         self.logs = f"Ray's logs are in {session.address_info.get('session_dir', 'its session folder')}/logs"
         device = order.model.options.get("device", "auto")
         self._gpus = device == "cuda" or (device == "auto" and resources.get("GPU", 0) >= 1)
@@ -175,8 +179,9 @@ class _Cluster:
                 )
                 yield from answers.iter_rows()
         except ray.exceptions.RayError as error:
-            (reason, *_) = str(error).strip().splitlines() or [type(error).__name__]
-            raise ClusterError(f"the cluster was lost, or cannot start workers: {reason}; {self.logs}") from error
+            raise ClusterError(
+                f"the cluster was lost, or cannot start workers: {_first_line(error)}; {self.logs}"
+            ) from error
 
     def leave(self) -> None:
         """Stop the workers, and the cluster where it was started here. May be called again."""
@@ -230,6 +235,20 @@ class _Told:
         self._terminal.say(f"{len(self._jobs)} song{'s' if len(self._jobs) > 1 else ''}: {', '.join(counts)}")
         for failure in self.failures if len(self._jobs) > 1 else ():
             self._terminal.say(f"failed: {failure}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _wants_token(error: BaseException) -> str:
+    """What to do where the cluster refused this process, which only the causes of Ray's error tell."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ == "AuthenticationError" or "InvalidAuthToken" in str(cause):
+            return "; it wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import click
 from ._attempt import Outcome, Work
 from ._model import Model
 from ._options import SampleFormat
+from ._parts import clear_leftovers
 from ._places import Job
 from ._record import Json
 from ._remote import place_of
@@ -105,6 +106,8 @@ class Worker:
         ray = ray_module()
         job = job_of(text)
         if ray.get(self._tries.begin.remote(number)) > TRIES:
+            with suppress(OSError):  # what those workers left
+                clear_leftovers(job.on_disk)
             outcome = Outcome(
                 "failed",
                 f"{job.song}: its worker died {TRIES} times, as where memory runs out; given up, others went on",

@@ -253,8 +253,7 @@ def separate(
             failed = _separate_here(jobs, Work(built.separator, recipe, sample_format, skip_existing), terminal)
     except KeyboardInterrupt:
         again = shlex.join(["hfbs", *sys.argv[1:], *([] if skip_existing or force else ["--skip-existing"])])
-        work = "songs" if on_cluster else "song"
-        terminal.fail(f"interrupted; the {work} in work left nothing behind. Go on with: {again}")
+        terminal.fail(f"interrupted; the work at hand left nothing behind. Go on with: {again}")
         context.exit(130)
     except ClusterError as error:
         raise click.ClickException(str(error)) from error

@@ -71,7 +71,7 @@ def plan_jobs(
     real_songs = {_real(found.song) for found in songs}
     jobs: list[Job] = []
     for found in songs:
-        place = folder / found.folder.as_posix()
+        place = folder.joinpath(*found.folder.parts)
         files = {stem: _below(place, names, found.song, stem, extension) for stem in stems}
         record = _below(place, names, found.song, _RECORD, ".json")
         for file in files.values():
@@ -155,7 +155,8 @@ def refuse_existing(jobs: Sequence[Job], folder: Place) -> None:
 
 
 def _below(place: Place, names: str, song: Place, stem: str, extension: str) -> Place:
-    return place / (names.format(song=song_name(song), stem=stem) + extension)
+    # By parts, because a dot is one of its own in a URL.
+    return place.joinpath(*PurePosixPath(names.format(song=song_name(song), stem=stem) + extension).parts)
 
 
 def _check_stem_names(stems: Sequence[str]) -> None:
