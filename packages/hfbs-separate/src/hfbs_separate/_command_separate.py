@@ -122,13 +122,21 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     type=click.Choice(COMBINATIONS),
     default=COMBINATIONS[0],
     show_default=True,
-    help="How the stems of several models are put together.",
+    help="How the stems of several models are put together: sample by sample, or -fft: each value of their short-time "
+    "Fourier transforms by its magnitude.",
 )
 @click.option(
     "--weights",
     callback=_numbers,
     metavar="NUMBER[,NUMBER...]",
-    help="How much each model counts in the mean, --checkpoint first. Default: all the same.",
+    help="How much each model counts in mean and mean-fft, --checkpoint first. Default: all the same.",
+)
+@click.option(
+    "--crossover",
+    callback=_numbers,
+    metavar="HZ[,HZ...]",
+    help="Instead of --combine: take the stems of --checkpoint below this frequency and those of --with above it; with "
+    "more models, each between two ascending frequencies.",
 )
 @click.option("--quiet", "speech", flag_value="quiet", help="Say nothing but warnings, errors and the files written.")
 @click.option("--json", "speech", flag_value="json", help="Say everything as JSON lines on stdout, progress included.")
@@ -152,6 +160,7 @@ def separate(
     others: tuple[Path, ...],
     combine: str,
     weights: list[float] | None,
+    crossover: list[float] | None,
     speech: Speech | None,
 ) -> None:
     """Separate each SONG into its stems: any audio or video file that FFmpeg decodes, a folder of them, a pattern such
@@ -164,6 +173,13 @@ def separate(
     terminal = Terminal(speech or "lines")
     if not others and (weights is not None or combine != COMBINATIONS[0]):
         raise click.UsageError("--combine and --weights are of several models: name the others by --with")
+    if not others and crossover is not None:
+        raise click.UsageError("--crossover is between two models or more: name the others by --with")
+    if crossover is not None and (weights is not None or combine != COMBINATIONS[0]):
+        raise click.UsageError(
+            "--crossover gives each model its own frequencies, --combine and --weights mix models at all frequencies: "
+            "leave out one or the other"
+        )
     if force and skip_existing:
         raise click.UsageError("--force overwrites stems, --skip-existing leaves them alone: give one of them")
     try:
@@ -186,7 +202,7 @@ def separate(
         if others:
             separators = [separator, *(separator_of(loaded(other, None, None, {}), options) for other in others)]
             about += [about_separator(other, one) for other, one in zip(others, separators[1:], strict=True)]
-            separator = _ensemble(separators, combine, weights)
+            separator = _ensemble(separators, combine, weights, crossover)
         recipe = _recipe(separator, checkpoint, config, lora, others, settings, residuals, sample_format)
     try:
         jobs = plan_jobs(found, separator.stems, folder, names=names, extension=EXTENSIONS[sample_format])
@@ -209,11 +225,13 @@ def separate(
     context.exit(2 if failed else 0)
 
 
-def _ensemble(separators: "list[Separator]", combine: str, weights: list[float] | None) -> "Ensemble":
+def _ensemble(
+    separators: "list[Separator]", combine: str, weights: list[float] | None, crossover: list[float] | None
+) -> "Ensemble":
     from ._ensemble import Ensemble
 
     try:
-        return Ensemble(separators, combine=combine, weights=weights)
+        return Ensemble(separators, combine=combine, weights=weights, crossover=crossover)
     except OptionError as error:
         raise click.ClickException(str(error)) from error
 

@@ -10,7 +10,7 @@ type SampleFormat = Literal["float", "24", "16", "flac", "flac16", "mp3", "opus"
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 CHUNKINGS: Final = ("clean", "msst", "audio-separator")
-COMBINATIONS: Final = ("mean", "median")
+COMBINATIONS: Final = ("mean", "median", "min", "max", "mean-fft", "median-fft", "min-fft", "max-fft")
 PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 
 # How the files of each format's stems end.

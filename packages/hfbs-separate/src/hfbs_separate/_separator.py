@@ -16,6 +16,7 @@ from hfbs_model import Checkpoint, inference_memory, load_checkpoint
 from ._audio_source import ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
+from ._crossover import LOWEST, lowpassed
 from ._device import describe, resolve_device, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
 from ._estimate import Estimator
@@ -44,6 +45,7 @@ class SeparatorOptions(TypedDict, total=False):
     test_time_augmentation: bool
     stems: Sequence[str] | None
     residuals: Mapping[str, Sequence[str]] | None
+    lowpass: float | None
     compiled: bool
 
 
@@ -60,6 +62,7 @@ class Separator:
         mode: the same with its settings: samples that the model sees at once, how many chunks cover each sample.
         batch_size: how many chunks the model gets at once.
         averaged: whether each chunk is separated several times, see ``test_time_augmentation``.
+        lowpass: the frequency in Hz above which nothing is given; None where there is none.
         device: where the model runs.
         precision: type that its attention and feed-forward layers compute in. Fourier transforms, masks and the
             adding up of chunks are in float32 or wider always.
@@ -79,6 +82,7 @@ class Separator:
         test_time_augmentation: bool = False,
         stems: Sequence[str] | None = None,
         residuals: Mapping[str, Sequence[str]] | None = None,
+        lowpass: float | None = None,
         compiled: bool = False,
     ) -> None:
         """Take over a loaded checkpoint; its model is moved to the device and cast.
@@ -101,6 +105,9 @@ class Separator:
                 reversed; takes three times as long (twice for one channel).
             stems: the stems to give, of those that the model has; others are not computed. None: all.
             residuals: further stems by name, each the mixture less the stems listed. ``{"instrumental": ["vocals"]}``.
+            lowpass: take away what the model gives above this frequency in Hz, by a filter of linear phase that fades
+                over a fifth of it, at most 500 Hz. Residuals are of what is left, and so hold the mixture above it.
+                None: do not.
             compiled: compile the model's blocks when they are first needed (see ``compile_blocks`` of the model).
 
         Raises:
@@ -119,6 +126,12 @@ class Separator:
             shifts=shifts,
         )
         self.averaged = test_time_augmentation
+        if lowpass is not None and not LOWEST <= lowpass < self.sample_rate / 2:
+            raise OptionError(
+                f"lowpass is a frequency from {LOWEST:g} Hz to below half the model's rate, "
+                f"{self.sample_rate / 2:g} Hz, got {lowpass:g}"
+            )
+        self.lowpass = lowpass
         self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
         self.stems = self._outputs.names
         self.device = resolve_device(device)
@@ -177,10 +190,12 @@ class Separator:
         The batch size counts only where chunks are weighted by it.
         """
         batch = {"batch_size": self.batch_size} if self.chunking == "msst" else {}
+        filtered = {} if self.lowpass is None else {"lowpass": self.lowpass}
         return {
             "chunking": self.chunking,
             **asdict(self.mode),
             **batch,
+            **filtered,
             "test_time_augmentation": self.averaged,
             "precision": words_for(self.precision),
             "stems": list(self.stems),
@@ -303,7 +318,8 @@ class Separator:
         song = Signal(self._to_lanes(block * gain) for block in resampled(mixture, rate, self.sample_rate))
         estimates = separated(song, mode, estimator, self.batch_size)
         at_rate = (self._from_lanes(estimate, source.channels) for estimate in estimates)
-        for stems in resampled(at_rate, self.sample_rate, rate):
+        computed = resampled(at_rate, self.sample_rate, rate)
+        for stems in computed if self.lowpass is None else lowpassed(computed, self.lowpass, rate):
             block = outputs.named(stems)
             if progress is not None:
                 progress(outputs.given, source.samples)

@@ -75,6 +75,13 @@ _OPTIONS = (
         "long.",
     ),
     click.option(
+        "--lowpass",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="HZ",
+        help="Take away what the model gives above this frequency, where it knows nothing of music. Residuals are of "
+        "what is left.",
+    ),
+    click.option(
         "--compile", "compiled", is_flag=True, help="Compile the model first: half a minute that GPUs make good."
     ),
 )
@@ -87,6 +94,7 @@ NAMES = (
     "batch_size",
     "shifts",
     "test_time_augmentation",
+    "lowpass",
     "compiled",
 )
 """The parameters that these options give."""
