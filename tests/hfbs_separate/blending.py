@@ -3,14 +3,15 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from scipy import signal
 
 
 def combined_by_spectrum(
     estimates: NDArray[np.floating], how: str, n_fft: int, weights: list[float] | None = None
 ) -> NDArray[np.float64]:
     """(model, channel, time) → (channel, time), bin by bin and with loops."""
+    signal = pytest.importorskip("scipy.signal")
     window = signal.get_window("hann", n_fft)
     transform = signal.ShortTimeFFT(window, n_fft // 4, fs=1, fft_mode="onesided")
     models, _, samples = estimates.shape
@@ -34,6 +35,7 @@ def merged_by_frequency(
     estimates: NDArray[np.floating], crossover: list[float], sample_rate: int
 ) -> NDArray[np.float64]:
     """(model, channel, time) → (channel, time): each model through its own band-pass, all added up."""
+    signal = pytest.importorskip("scipy.signal")
     filters = [np.array([0.0])]  # lets nothing through
     for frequency in crossover:
         width = min(frequency / 5, 500.0)
