@@ -276,20 +276,21 @@ def _separate_all(
     """Whether a song failed."""
     failed = False
     skipped = 0
-    with terminal.bars(len(jobs)) as bars:
+    with terminal.bars([job.song for job in jobs]) as bars:
         for number, job in enumerate(jobs, start=1):
             place = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+            seconds = None
             try:
                 if skip_existing and finished(job, recipe):
                     skipped += 1
                 else:
-                    _separate_one(job, separator, recipe, sample_format, terminal, bars, place)
+                    seconds = _separate_one(job, separator, recipe, sample_format, terminal, bars, place)
             except Busy as busy:
                 terminal.warn(str(busy))
             except (AudioFileError, OutputError, SeparationError) as error:
                 failed = True
                 terminal.fail(str(error))
-            bars.next_song()
+            bars.next_song(seconds)
     if skipped:
         terminal.say(f"{skipped} song{'s' if skipped > 1 else ''} left alone, whose stems are there")
     return failed
@@ -303,8 +304,10 @@ def _separate_one(
     terminal: Terminal,
     bars: Bars,
     place: str,
-) -> None:
+) -> float:
+    """Seconds of audio."""
     song = begin(job)
+    bars.begin_song(song.seconds)
     length = "" if song.seconds is None else f"{clock(song.seconds)}, "
     terminal.say(f"{place}{song.path.name}: {length}{song.sample_rate} Hz {'stereo' if song.channels == 2 else 'mono'}")
     done = separate_song(
@@ -323,3 +326,4 @@ def _separate_one(
     seconds = done.samples / song.sample_rate
     speed = f"{seconds / done.took:.3g} times as fast as real time"
     terminal.say(f"{clock(seconds)} of audio in {clock(done.took)}, {speed}")
+    return seconds
