@@ -38,7 +38,7 @@ def identity(chunks: np.ndarray) -> np.ndarray:
 def run(
     audio: np.ndarray, mode: Mode, estimate: object = identity, batch_size: int = 1, block: int = 10**9
 ) -> np.ndarray:
-    stretches = separated(Signal(in_pieces(audio, block)), mode, estimate, batch_size)  # type: ignore[arg-type]
+    stretches = separated(Signal(in_pieces(audio, block)), mode, [estimate], batch_size)  # type: ignore[arg-type]
     return np.concatenate(list(stretches), axis=-1)
 
 
@@ -177,7 +177,7 @@ def test_a_signal_holds_no_more_than_chunks_reach() -> None:
             most = max(most, sum(piece.shape[-1] for piece in self._held))
             return super().cut(start, stop)
 
-    for stretch in separated(Watched(in_pieces(noise(1, 100_000), block)), mode, identity, 1):
+    for stretch in separated(Watched(in_pieces(noise(1, 100_000), block)), mode, [identity], 1):
         alive = [stretch]
         assert stretch.shape[-1] <= mode.chunk_size
     assert alive

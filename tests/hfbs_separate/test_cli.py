@@ -318,7 +318,10 @@ def test_a_stem_name_that_leaves_the_folder_is_refused(
         (["--chunk-seconds", "0"], "Invalid value for '--chunk-seconds': 0.0 is not in the range x>0."),
         (["--chunk-seconds", "nan"], "chunk_seconds is the length of a chunk: a positive number of seconds, got nan"),
         (["--batch-size", "0"], "Invalid value for '--batch-size': 0 is not in the range x>=1."),
-        (["--device", "gpu"], "Invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'."),
+        (
+            ["--device", "gpu"],
+            "Invalid value for '--device': device is one of auto, cpu, cuda, mps, or several such as cuda:0",
+        ),
         (["--precision", "half"], "Invalid value for '--precision': 'half' is not one of 'auto', 'float32', "),
         (["--format", "32"], "Invalid value for '--format': '32' is not one of 'float', '24', '16', 'flac', "),
         (["--overlaps", "2"], "No such option"),

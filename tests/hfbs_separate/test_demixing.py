@@ -52,7 +52,9 @@ def test_msst_sums_to_the_same_bits(length: int, chunk_size: int, overlap: int, 
         return model(torch.from_numpy(chunks)).numpy()
 
     blocks = (song[:, start : start + block] for start in range(0, length, block))
-    ours = np.concatenate(list(separated(Signal(blocks), Msst(chunk_size, overlap, 1), estimate, batch_size)), axis=-1)
+    ours = np.concatenate(
+        list(separated(Signal(blocks), Msst(chunk_size, overlap, 1), [estimate], batch_size)), axis=-1
+    )
     np.testing.assert_array_equal(ours, msst_demix(song, model, chunk_size, overlap, batch_size))
 
 

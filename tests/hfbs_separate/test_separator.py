@@ -196,7 +196,7 @@ def test_a_rate_that_is_none_is_refused(
         ({"stems": []}, r"no stem was chosen: name at least one of stem0, stem1"),
         ({"stems": ["stem0", "stem0"]}, r"the stem 'stem0' would be given twice"),
         ({"residuals": {"stem1": ["stem0"]}}, r"the stem 'stem1' would be given twice"),
-        ({"device": "tpu"}, r"device is one of auto, cpu, cuda, mps, got 'tpu'"),
+        ({"device": "tpu"}, r"device is one of auto, cpu, cuda, mps, or several .*, got 'tpu'"),
         ({"precision": "int8"}, r"precision is one of auto, float32, bfloat16, float16, got 'int8'"),
     ],
 )

@@ -84,7 +84,7 @@ class Work:
         self,
         job: Job,
         *,
-        begun: Callable[[str], None],
+        begun: Callable[[str, float | None], None],
         note: Callable[[str], None],
         bar: Callable[[str], Progress | None],
     ) -> Outcome:
@@ -92,7 +92,8 @@ class Work:
 
         Args:
             job: the song and its stems' places.
-            begun: called with what the song is, in words, once its header was read.
+            begun: called, once the header was read, with what it says in words and with the seconds of audio, if it
+                says those.
             note: called with one sentence for each thing that a person should know.
             bar: what shows the progress of the work named.
         """
@@ -100,7 +101,7 @@ class Work:
             if self.skip_existing and finished(job, self.recipe):
                 return Outcome("skipped")
             song = begin(job)
-            begun(_described(song))
+            begun(_described(song), song.seconds)
             done = separate_song(job, song, self.separator, self.recipe, self.sample_format, note=note, bar=bar)
         except Busy as busy:
             return Outcome("busy", str(busy))

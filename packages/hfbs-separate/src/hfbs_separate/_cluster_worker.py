@@ -139,7 +139,7 @@ def outcome_of(row: Row) -> Outcome:
 def _attempt(work: Work, job: Job) -> Outcome:
     told: list[str] = []
     notes: list[str] = []
-    outcome = work.attempt(job, begun=told.append, note=notes.append, bar=_unseen)
+    outcome = work.attempt(job, begun=lambda song, _seconds: told.append(song), note=notes.append, bar=_unseen)
     return replace(outcome, about=told[0] if told else None, notes=notes)
 
 

@@ -130,13 +130,21 @@ def _place(_context: click.Context, _option: click.Parameter, text: str) -> Plac
     type=click.Choice(COMBINATIONS),
     default=COMBINATIONS[0],
     show_default=True,
-    help="How the stems of several models are put together.",
+    help="How the stems of several models are put together: sample by sample, or -fft: each value of their short-time "
+    "Fourier transforms by its magnitude.",
 )
 @click.option(
     "--weights",
     callback=_numbers,
     metavar="NUMBER[,NUMBER...]",
-    help="How much each model counts in the mean, --checkpoint first. Default: all the same.",
+    help="How much each model counts in mean and mean-fft, --checkpoint first. Default: all the same.",
+)
+@click.option(
+    "--crossover",
+    callback=_numbers,
+    metavar="HZ[,HZ...]",
+    help="Instead of --combine: take the stems of --checkpoint below this frequency and those of --with above it; with "
+    "more models, each between two ascending frequencies.",
 )
 @click.option(
     "--engine",
@@ -182,6 +190,7 @@ def separate(
     others: tuple[Path, ...],
     combine: str,
     weights: list[float] | None,
+    crossover: list[float] | None,
     engine: str,
     workers: int | None,
     ray_address: str | None,
@@ -197,6 +206,13 @@ def separate(
     terminal = Terminal(speech or "lines")
     if not others and (weights is not None or combine != COMBINATIONS[0]):
         raise click.UsageError("--combine and --weights are of several models: name the others by --with")
+    if not others and crossover is not None:
+        raise click.UsageError("--crossover is between two models or more: name the others by --with")
+    if crossover is not None and (weights is not None or combine != COMBINATIONS[0]):
+        raise click.UsageError(
+            "--crossover gives each model its own frequencies, --combine and --weights mix models at all frequencies: "
+            "leave out one or the other"
+        )
     if force and skip_existing:
         raise click.UsageError("--force overwrites stems, --skip-existing leaves them alone: give one of them")
     on_cluster = engine == "ray"
@@ -226,6 +242,7 @@ def separate(
         instrumental,
         combine,
         weights,
+        crossover,
     )
     with terminal.busy(f"loading {checkpoint.name}"):
         # Of a cluster, the workers know what their devices can do.
@@ -264,19 +281,24 @@ def _separate_here(jobs: list[Job], work: Work, terminal: Terminal) -> bool:
     """Whether a song failed."""
     failed = False
     skipped = 0
-    with terminal.bars(len(jobs)) as bars:
+    with terminal.bars([job.song for job in jobs]) as bars:
         for number, job in enumerate(jobs, start=1):
             place = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+
+            def begun(song: str, seconds: float | None, place: str = place) -> None:
+                bars.begin_song(seconds)
+                terminal.say(f"{place}{song}")
+
             outcome = work.attempt(
                 job,
-                begun=lambda song, place=place: terminal.say(f"{place}{song}"),
+                begun=begun,
                 note=terminal.warn,
                 bar=lambda doing, place=place: bars.of(f"{place}{doing}"),
             )
             outcome.tell(job, terminal)
             failed |= outcome.kind == "failed"
             skipped += outcome.kind == "skipped"
-            bars.next_song()
+            bars.next_song(outcome.seconds if outcome.kind == "done" else None)
     if skipped:
         terminal.say(f"{skipped} song{'s' if skipped > 1 else ''} left alone, whose stems are there")
     return failed

@@ -1,28 +1,46 @@
-"""Which device runs the model, and in which precision."""
+"""Which devices run the model, and in which precision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from ._errors import OptionError
-from ._options import DEVICES, PRECISIONS
+from ._options import PRECISIONS, device_names
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device of this name; ``"auto"`` takes CUDA, else Apple's MPS, else the CPU.
+def resolve_devices(text: str) -> tuple[torch.device, ...]:
+    """The devices of this name, or of these names; ``"auto"`` takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        OptionError: the name is none of ``DEVICES``, or this machine has no such device.
+        OptionError: as :func:`~._options.device_names`, or this machine has no such device.
     """
-    if name not in DEVICES:
-        raise OptionError(f"device is one of {', '.join(DEVICES)}, got {name!r}")
+    names = device_names(text)
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, there in present.items() if there))
-    if not present[name]:
-        there = " or ".join(device for device in ("cpu", "cuda", "mps") if present[device])
-        raise OptionError(f"device {name} was asked for, but PyTorch sees none on this machine: use {there}")
-    return torch.device(name)
+    if names == ("auto",):
+        return (torch.device(next(device for device, there in present.items() if there)),)
+    devices = tuple(map(torch.device, names))
+    for device in devices:
+        if not present[device.type]:
+            there = " or ".join(device for device in ("cpu", "cuda", "mps") if present[device])
+            raise OptionError(f"device {device} was asked for, but PyTorch sees none on this machine: use {there}")
+        if _is_numbered(device) and device.index >= torch.cuda.device_count():
+            there = " and ".join(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+            raise OptionError(f"device {device} was asked for, but PyTorch sees {there} alone on this machine")
+    if len(devices) > 1:
+        devices = tuple(_numbered(device) for device in devices)
+        if len(set(devices)) < len(devices):
+            raise OptionError(f"a device is named twice in {text!r}: cuda is {_numbered(torch.device('cuda'))}")
+    return devices
+
+
+def _is_numbered(device: torch.device) -> bool:
+    return device != torch.device(device.type)
+
+
+def _numbered(device: torch.device) -> torch.device:
+    """The same, where ``cuda`` is the current one of several."""
+    return torch.device("cuda", torch.cuda.current_device()) if device == torch.device("cuda") else device
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
@@ -39,7 +57,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         return _fastest(device)
     if name == "bfloat16" and not _has_bfloat16(device):
-        raise OptionError(f"precision bfloat16 was asked for, but this {device.type} device lacks it: use float32")
+        raise OptionError(f"precision bfloat16 was asked for, but this {device} device lacks it: use float32")
     return {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(name, torch.float32)
 
 
@@ -62,8 +80,14 @@ def _multiplies_bfloat16() -> bool:
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        with current(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" or torch.backends.mps.is_macos_or_newer(14, 0)
+
+
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Make this the device that CUDA takes where none is named, in this thread."""
+    return torch.cuda.device(device) if device.type == "cuda" and _is_numbered(device) else nullcontext()
 
 
 def words_for(precision: torch.dtype) -> str:
@@ -71,12 +95,13 @@ def words_for(precision: torch.dtype) -> str:
     return str(precision).removeprefix("torch.")
 
 
-def describe(device: torch.device, precision: torch.dtype) -> str:
+def describe(devices: Sequence[torch.device], precision: torch.dtype) -> str:
     """One phrase for people, such as ``cpu, float32, 2 threads``."""
     words = words_for(precision)
+    device = devices[0]
     if device.type == "cpu":
         threads = torch.get_num_threads()
         return f"cpu, {words}, {threads} thread{'s' if threads != 1 else ''}"
     if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)}), {words}"
+        return ", ".join([*(f"{device} ({torch.cuda.get_device_name(device)})" for device in devices), words])
     return f"{device.type}, {words}"

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ._device import words_for
+from ._device import current, words_for
 from ._errors import OutOfMemory, SeparationError
 from ._types import Audio
 
@@ -68,17 +68,21 @@ class Estimator:
                 if not _is_out_of_memory(error):
                     raise
                 if len(turn) == 1:
-                    raise OutOfMemory(f"the memory of {self.device.type} does not hold a single chunk") from error
+                    raise OutOfMemory(f"the memory of {self.device} does not hold a single chunk") from error
                 self.at_once = len(turn) // 2
                 self.note(
-                    f"the memory of {self.device.type} ran out with {len(turn)} chunks at once: "
+                    f"the memory of {self.device} ran out with {len(turn)} chunks at once: "
                     f"going on with {self.at_once}, which changes nothing else"
                 )
                 self._release()
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _forward(self, inputs: Tensor) -> Tensor:
-        with torch.inference_mode(), torch.autocast(self.device.type, self.precision, enabled=self.casts):
+        with (
+            current(self.device),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, self.precision, enabled=self.casts),
+        ):
             given = inputs.to(self.device)
             output = self.model(given) if self.stems is None else self.model(given, active_stem_ids=self.stems)
             return cast(Tensor, output).float().cpu()

@@ -69,6 +69,7 @@ class Model:
         instrumental: whether the mixture less the vocals is given besides.
         combine: how several models are put together.
         weights: how much each counts in their mean; None: all the same.
+        crossover: frequencies in Hz between each model and the next, instead.
     """
 
     files: ModelFiles
@@ -78,6 +79,7 @@ class Model:
     instrumental: bool
     combine: str
     weights: list[float] | None
+    crossover: list[float] | None
 
     def build(self) -> "Built":
         """Load it all, which takes long.
@@ -97,7 +99,7 @@ class Model:
         if self.files.others:
             others = [separator_of(loaded(other, None, None, {}), options) for other in self.files.others]
             about += [about_separator(file, one) for file, one in zip(self.files.others, others, strict=True)]
-            separator = _ensemble([separator, *others], self.combine, self.weights)
+            separator = _ensemble([separator, *others], self.combine, self.weights, self.crossover)
         return Built(separator, residuals, about, first.report.notes)
 
 
@@ -135,11 +137,13 @@ def _digest(file: Path) -> dict[str, str]:
     return {"file": file.name, "sha256": sha256(file)}
 
 
-def _ensemble(separators: "list[Separator]", combine: str, weights: list[float] | None) -> "Ensemble":
+def _ensemble(
+    separators: "list[Separator]", combine: str, weights: list[float] | None, crossover: list[float] | None
+) -> "Ensemble":
     from ._ensemble import Ensemble
 
     try:
-        return Ensemble(separators, combine=combine, weights=weights)
+        return Ensemble(separators, combine=combine, weights=weights, crossover=crossover)
     except OptionError as error:
         raise click.ClickException(str(error)) from error
 

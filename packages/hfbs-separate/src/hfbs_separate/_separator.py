@@ -1,7 +1,9 @@
 """From the samples of a song to the samples of its stems."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from operator import index
 from typing import Self, TypedDict, Unpack, overload
@@ -16,7 +18,8 @@ from hfbs_model import Checkpoint, inference_memory, load_checkpoint
 from ._audio_source import ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
-from ._device import describe, resolve_device, resolve_precision, words_for
+from ._crossover import LOWEST, lowpassed
+from ._device import describe, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
 from ._estimate import Estimator
 from ._options import CHUNKINGS
@@ -44,6 +47,7 @@ class SeparatorOptions(TypedDict, total=False):
     test_time_augmentation: bool
     stems: Sequence[str] | None
     residuals: Mapping[str, Sequence[str]] | None
+    lowpass: float | None
     compiled: bool
 
 
@@ -60,7 +64,8 @@ class Separator:
         mode: the same with its settings: samples that the model sees at once, how many chunks cover each sample.
         batch_size: how many chunks the model gets at once.
         averaged: whether each chunk is separated several times, see ``test_time_augmentation``.
-        device: where the model runs.
+        lowpass: the frequency in Hz above which nothing is given; None where there is none.
+        devices: where the model runs; several share the chunks of each song.
         precision: type that its attention and feed-forward layers compute in. Fourier transforms, masks and the
             adding up of chunks are in float32 or wider always.
     """
@@ -79,13 +84,16 @@ class Separator:
         test_time_augmentation: bool = False,
         stems: Sequence[str] | None = None,
         residuals: Mapping[str, Sequence[str]] | None = None,
+        lowpass: float | None = None,
         compiled: bool = False,
     ) -> None:
         """Take over a loaded checkpoint; its model is moved to the device and cast.
 
         Args:
             checkpoint: as :func:`hfbs_model.load_checkpoint` gives it.
-            device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+            device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or several
+                GPUs as ``"cuda:0,cuda:1"``: each gets a copy of the model, and whichever is free takes the next batch
+                of chunks. Stems are those of one device.
             precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float16 on CUDA, bfloat16 on
                 processors with bfloat16 products, else float32; float32 wherever another program's stems are wanted,
                 and for models with research variants.
@@ -101,6 +109,9 @@ class Separator:
                 reversed; takes three times as long (twice for one channel).
             stems: the stems to give, of those that the model has; others are not computed. None: all.
             residuals: further stems by name, each the mixture less the stems listed. ``{"instrumental": ["vocals"]}``.
+            lowpass: take away what the model gives above this frequency in Hz, by a filter of linear phase that fades
+                over a fifth of it, at most 500 Hz. Residuals are of what is left, and so hold the mixture above it.
+                None: do not.
             compiled: compile the model's blocks when they are first needed (see ``compile_blocks`` of the model).
 
         Raises:
@@ -119,19 +130,29 @@ class Separator:
             shifts=shifts,
         )
         self.averaged = test_time_augmentation
+        if lowpass is not None and not LOWEST <= lowpass < self.sample_rate / 2:
+            raise OptionError(
+                f"lowpass is a frequency from {LOWEST:g} Hz to below half the model's rate, "
+                f"{self.sample_rate / 2:g} Hz, got {lowpass:g}"
+            )
+        self.lowpass = lowpass
         self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
         self.stems = self._outputs.names
-        self.device = resolve_device(device)
+        self.devices = resolve_devices(device)
         research = bool(checkpoint.model.parts.recipe)
         exact = research or chunking != CHUNKINGS[0]
-        self.precision = resolve_precision("float32" if precision == "auto" and exact else precision, self.device)
+        wanted = "float32" if precision == "auto" and exact else precision
+        self.precision, *_ = [resolve_precision(wanted, device) for device in self.devices]
         if batch_size is not None and batch_size < 1:
             raise OptionError(f"batch_size is how many chunks the model gets at once, at least 1, got {batch_size}")
         # Weights of research variants may be complex, and cannot be cast: those run under autocast.
         self._casts_at_work = research and self.precision != torch.float32
-        self._model = checkpoint.model.to(self.device, None if research else self.precision).eval()
+        models = [checkpoint.model, *(deepcopy(checkpoint.model) for _ in self.devices[1:])]
+        cast_to = None if research else self.precision
+        self._models = [model.to(device, cast_to).eval() for model, device in zip(models, self.devices, strict=True)]
         if compiled:
-            self._model.compile_blocks()
+            for model in self._models:
+                model.compile_blocks()
         self.batch_size = self._batch_that_fits() if batch_size is None else batch_size
 
     @classmethod
@@ -168,7 +189,7 @@ class Separator:
     @property
     def computes_on(self) -> str:
         """Device and precision in words, such as ``cpu, float32, 2 threads``."""
-        return describe(self.device, self.precision)
+        return describe(self.devices, self.precision)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -177,10 +198,12 @@ class Separator:
         The batch size counts only where chunks are weighted by it.
         """
         batch = {"batch_size": self.batch_size} if self.chunking == "msst" else {}
+        filtered = {} if self.lowpass is None else {"lowpass": self.lowpass}
         return {
             "chunking": self.chunking,
             **asdict(self.mode),
             **batch,
+            **filtered,
             "test_time_augmentation": self.averaged,
             "precision": words_for(self.precision),
             "stems": list(self.stems),
@@ -288,22 +311,27 @@ class Separator:
     ) -> Iterator[dict[str, Audio]]:
         gain = self._level(source, rate, mode)
         outputs = self._outputs.of_song(gain)
-        estimator = Estimator(
-            self._model,
-            self.device,
-            self.precision,
-            casts=self._casts_at_work,
-            stems=self._outputs.computed,
-            averaged=self.averaged,
-            note=note,
-        )
+        notes: deque[str] = deque()  # devices work in threads of their own, and listeners need not know
+        estimators = [
+            Estimator(
+                model,
+                device,
+                self.precision,
+                casts=self._casts_at_work,
+                stems=self._outputs.computed,
+                averaged=self.averaged,
+                note=notes.append,
+            )
+            for model, device in zip(self._models, self.devices, strict=True)
+        ]
         if progress is not None:
             progress(0, source.samples)
         mixture = outputs.heard(in_blocks(source.blocks()))
         song = Signal(self._to_lanes(block * gain) for block in resampled(mixture, rate, self.sample_rate))
-        estimates = separated(song, mode, estimator, self.batch_size)
+        estimates = _told(separated(song, mode, estimators, self.batch_size), notes, note)
         at_rate = (self._from_lanes(estimate, source.channels) for estimate in estimates)
-        for stems in resampled(at_rate, self.sample_rate, rate):
+        computed = resampled(at_rate, self.sample_rate, rate)
+        for stems in computed if self.lowpass is None else lowpassed(computed, self.lowpass, rate):
             block = outputs.named(stems)
             if progress is not None:
                 progress(outputs.given, source.samples)
@@ -323,15 +351,16 @@ class Separator:
         return np.float32(1) if peak <= mode.peak else np.float32(mode.peak / peak)
 
     def _batch_that_fits(self) -> int:
-        if self.device.type != "cuda" or self.chunking == "msst" or self._model.parts.recipe:
+        model = self._models[0]
+        if self.devices[0].type != "cuda" or self.chunking == "msst" or model.parts.recipe:
             return 1
-        free, _ = torch.cuda.mem_get_info(self.device)
+        free = min(torch.cuda.mem_get_info(device)[0] for device in self.devices)
         fits = (
             size
             for size in (8, 4, 2)
             if 0.7 * free
             > inference_memory(
-                self._model,
+                model,
                 samples=self.chunk_size,
                 batch_size=size,
                 bytes_per_element=self.precision.itemsize,
@@ -353,6 +382,18 @@ class Separator:
         if channels < self.audio_channels:
             return estimates[0].mean(axis=1, keepdims=True)
         return estimates[0]
+
+
+def _told[T](items: Iterator[T], notes: deque[str], note: Callable[[str], None]) -> Iterator[T]:
+    """The same items, and what was noted on the way to each, or to the error in its place."""
+    try:
+        for item in items:
+            while notes:
+                note(notes.popleft())
+            yield item
+    finally:
+        while notes:
+            note(notes.popleft())
 
 
 def _checked_audio(audio: ArrayLike) -> Audio:

@@ -8,20 +8,36 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from ._errors import OptionError
-from ._options import CHUNKINGS, DEVICES, PRECISIONS
+from ._options import CHUNKINGS, DEVICES, PRECISIONS, device_names
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint
 
     from ._separator import Separator, SeparatorOptions
 
+
+def _devices(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    try:
+        device_names(text)
+    except OptionError as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
+def _known_devices(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    return [device for device in DEVICES if device.startswith(incomplete)]
+
+
 _OPTIONS = (
     click.option(
         "--device",
-        type=click.Choice(DEVICES),
+        callback=_devices,
+        shell_complete=_known_devices,
         default="auto",
         show_default=True,
-        help="Where the model runs. auto: CUDA, else MPS, else the CPU.",
+        metavar="DEVICE[,DEVICE...]",
+        help="Where the model runs: cpu, cuda, cuda:1, mps, or auto: CUDA, else MPS, else the CPU. Several GPUs, as "
+        "cuda:0,cuda:1, share the chunks of each song, which changes no stem.",
     ),
     click.option(
         "--precision",
@@ -75,6 +91,13 @@ _OPTIONS = (
         "long.",
     ),
     click.option(
+        "--lowpass",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="HZ",
+        help="Take away what the model gives above this frequency, where it knows nothing of music. Residuals are of "
+        "what is left.",
+    ),
+    click.option(
         "--compile", "compiled", is_flag=True, help="Compile the model first: half a minute that GPUs make good."
     ),
 )
@@ -87,6 +110,7 @@ NAMES = (
     "batch_size",
     "shifts",
     "test_time_augmentation",
+    "lowpass",
     "compiled",
 )
 """The parameters that these options give."""

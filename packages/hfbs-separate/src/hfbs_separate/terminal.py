@@ -3,18 +3,20 @@
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from unicodedata import category
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from ._remote import Place
 from ._types import Progress as Callback
+from ._workload import Workload
 
 type Speech = Literal["lines", "quiet", "json"]
 
@@ -72,27 +74,33 @@ class Terminal:
     @contextmanager
     def bar(self, message: str) -> Generator[Callback | None]:
         """Show a bar with the time left; it vanishes at the end. None where there is nothing to show it on."""
-        with self.bars(0) as bars:
+        with self.bars() as bars:
             yield bars.of(message)
 
     @contextmanager
-    def bars(self, songs: int) -> Generator["Bars"]:
-        """Show how far the work on one song is, and above it, where there are several, that on all."""
+    def bars(self, songs: Sequence[Place] = ()) -> Generator["Bars"]:
+        """Show how far the work on one song is, and above it, where there are several, that on all seconds of audio.
+
+        As JSON lines, each ``progress`` has the samples ``done`` and the ``total`` of the song; of several songs, also
+        ``songs`` with how many there are (``count``) and have ``ended``, the ``seconds`` of their audio, those
+        ``done``, and the seconds that all will still take (``left``), each null while nobody knows.
+        """
+        workload = Workload(songs)
         if self._speech == "json":
-            yield _JsonBars(self)
+            yield _JsonBars(workload, self)
             return
         if not self._shows_bars:
-            yield Bars()
+            yield Bars(workload)
             return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            TimeRemainingColumn(compact=True),
+            _TimeLeft(compact=True),
             TextColumn("left"),
         )
         with Progress(*columns, console=self._console, transient=True, expand=True) as progress:
-            yield _RichBars(progress, songs)
+            yield _RichBars(workload, progress)
 
     @property
     def _shows_bars(self) -> bool:
@@ -108,22 +116,34 @@ class Terminal:
 class Bars:
     """Bars that nobody sees."""
 
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+
     def of(self, message: str) -> Callback | None:  # noqa: ARG002
         """What to call with the samples done of the song named, and the samples in all."""
         return None
 
-    def next_song(self) -> None:
-        """The work on a song has ended, well or not."""
+    def begin_song(self, seconds: float | None) -> None:
+        """The work on a song begins; its header says that it is so long, or does not say."""
+        self._workload.begin(seconds)
+
+    def next_song(self, seconds: float | None = None) -> None:
+        """The work on a song has ended.
+
+        Args:
+            seconds: of audio that were separated. None: the song was left alone, or failed.
+        """
+        self._workload.end(seconds)
 
 
 class _RichBars(Bars):
     """Bars on a terminal."""
 
-    def __init__(self, progress: Progress, songs: int) -> None:
+    def __init__(self, workload: Workload, progress: Progress) -> None:
+        super().__init__(workload)
         self._progress = progress
-        self._all: TaskID | None = progress.add_task("all songs", total=songs) if songs > 1 else None
+        self._all: TaskID | None = progress.add_task("all songs", total=None) if workload.songs > 1 else None
         self._one: TaskID | None = None
-        self._ended = 0
 
     def of(self, message: str) -> Callback:
         self._clear()
@@ -131,17 +151,24 @@ class _RichBars(Bars):
 
         def update(done: int, total: int | None) -> None:
             self._progress.update(one, completed=done, total=total)
-            if self._all is not None and total:
-                self._progress.update(self._all, completed=self._ended + min(1.0, done / total))
+            if total:
+                self._workload.advance(done / total)
+                self._show()
 
         return update
 
-    def next_song(self) -> None:
+    def next_song(self, seconds: float | None = None) -> None:
         """As :meth:`Bars.next_song`."""
+        super().next_song(seconds)
         self._clear()
-        self._ended += 1
+        self._show()
+
+    def _show(self) -> None:
         if self._all is not None:
-            self._progress.update(self._all, completed=self._ended)
+            workload = self._workload
+            self._progress.update(
+                self._all, completed=workload.seconds_done, total=workload.seconds, left=workload.seconds_left
+            )
 
     def _clear(self) -> None:
         if self._one is not None:
@@ -149,10 +176,19 @@ class _RichBars(Bars):
             self._one = None
 
 
+class _TimeLeft(TimeRemainingColumn):
+    """As Rich has it from the last half minute, but of all songs from the whole run."""
+
+    def render(self, task: Task) -> Text:
+        left = cast("float | None", task.fields.get("left"))
+        return super().render(task) if left is None else Text(_countdown(left), style="progress.remaining")
+
+
 class _JsonBars(Bars):
     """Progress as JSON lines, at most one for each percent."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, workload: Workload, terminal: Terminal) -> None:
+        super().__init__(workload)
         self._terminal = terminal
 
     def of(self, message: str) -> Callback:
@@ -161,11 +197,23 @@ class _JsonBars(Bars):
         def update(done: int, total: int | None) -> None:
             nonlocal last
             percent = None if not total else 100 * done // total
+            if total:
+                self._workload.advance(done / total)
             if percent != last or percent is None:
                 last = percent
-                self._terminal.event("progress", message=printable(message), done=done, total=total)
+                self._terminal.event(
+                    "progress", message=printable(message), done=done, total=total, **self._all_songs()
+                )
 
         return update
+
+    def _all_songs(self) -> dict[str, object]:
+        workload = self._workload
+        if workload.songs < 2:
+            return {}
+        facts = {"seconds": workload.seconds, "done": workload.seconds_done, "left": workload.seconds_left}
+        rounded = {name: None if value is None else round(value, 1) for name, value in facts.items()}
+        return {"songs": {"count": workload.songs, "ended": workload.ended, **rounded}}
 
 
 class OneLineGroup(click.Group):
@@ -201,6 +249,13 @@ def _escaped(sign: str) -> str:
     number = ord(sign)
     # A byte of a name that is no UTF-8 is a character from 0xDC80 on, by surrogateescape.
     return f"\\x{number & 0xFF:02x}" if number < 0x100 or 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
+def _countdown(seconds: float) -> str:
+    """As Rich writes a time left: ``03:05`` or ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
 def clock(seconds: float) -> str:

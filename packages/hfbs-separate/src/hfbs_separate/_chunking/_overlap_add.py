@@ -1,44 +1,36 @@
 """Estimates of chunks, added up to stems while the song is still being read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._types import Audio
+from ._dealing import Estimate, dealt
 from ._mode import Chunk, Mode
 from ._signal import Signal
 
-type Estimate = Callable[[Audio], Audio]
-"""From chunks, (batch, ..., time), to estimates of them, (batch, ..., time); the axes between may differ."""
 
-
-def separated(song: Signal, mode: Mode, estimate: Estimate, batch_size: int) -> Iterator[Audio]:
+def separated(song: Signal, mode: Mode, estimators: Sequence[Estimate], batch_size: int) -> Iterator[Audio]:
     """Estimate a song chunk by chunk, and give what no later chunk can change.
 
     Args:
         song: (..., time).
         mode: where chunks lie, and how much their samples count.
-        estimate: the model.
+        estimators: the model, on each of the devices that share the work.
         batch_size: how many chunks it gets at once, at least 1.
 
     Returns:
         Stretches of the estimate, one after the other and as long as the song in all: float32, (..., time), with the
-        axes before time as ``estimate`` has them.
+        axes before time as an estimator has them.
     """
     sums = _Sums()
-    batches = mode.batches(song, batch_size)
-    batch = next(batches, None)
-    while batch is not None:
-        estimates = estimate(np.stack([chunk.audio for chunk in batch]))
-        following = next(batches, None)
+    for batch, estimates, following in dealt(mode.batches(song, batch_size), estimators):
         for chunk, one in zip(batch, estimates, strict=True):
             sums.add(chunk, one)
-        ends = [song.length, None if following is None else following[0].start]
-        stretch = sums.take(min(end for end in ends if end is not None))
+        stretch = sums.take(min(end for end in (song.length, following) if end is not None))
         if stretch.shape[-1]:
             yield stretch
-        batch = following
 
 
 class _Sums:
