@@ -20,6 +20,7 @@ from ._settings_option import FILE, settings_options
 from ._songs import find_songs
 from ._source import STANDARD_INPUT
 from ._write import decibels
+from .completion import files, folders
 from .terminal import Bars, Speech, Terminal, clock
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
 
 
 @click.command(no_args_is_help=False)
-@click.argument("songs", metavar="SONG...", nargs=-1, required=True)
+@click.argument("songs", metavar="SONG...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "--checkpoint",
     required=True,
@@ -67,6 +68,7 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
     "folder",
     required=True,
     type=click.Path(path_type=Path),
+    shell_complete=folders,
     help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --name and --format have it, each as long as its song.",
     metavar="FOLDER",
 )

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 import click
 
+from hfbs_separate.completion import completion
 from hfbs_separate.terminal import OneLineGroup
 
 from ._command_check import check
@@ -18,3 +19,4 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(completion)
