@@ -53,6 +53,11 @@ nitpick_ignore = [
     ("py:class", "rotary_embedding_torch.rotary_embedding_torch.RotaryEmbedding"),
     ("py:class", "huggingface_hub.repocard.ModelCard"),
     ("py:class", "ModelCard"),
+    ("py:class", "click.core.Command"),
+    ("py:class", "click.core.Context"),
+    ("py:class", "click.core.Parameter"),
+    ("py:class", "click.shell_completion.CompletionItem"),
+    ("py:meth", "click.Command.main"),
     # jaxtyping has none; its words stand before the axes that they describe.
     ("py:class", "Float"),
     # The class on which a class method is called.
@@ -65,6 +70,8 @@ nitpick_ignore = [
     ("py:class", "hfbs_separate._types.Progress"),
     ("py:class", "hfbs_separate._separator.SeparatorOptions"),
     ("py:class", "hfbs_separate._view_audio.AudioFormat"),
+    ("py:class", "hfbs_separate._workload.Workload"),
+    ("py:class", "hfbs_separate.terminal.Speech"),
     ("py:class", "hfbs_model._loss.LossTerms"),
     ("py:class", "hfbs_model._registry.Setting"),
     ("py:class", "hfbs_model._checkpoints._load._Path"),
