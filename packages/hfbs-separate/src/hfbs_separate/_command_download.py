@@ -9,6 +9,7 @@ import click
 from ._download import DownloadError, download
 from ._errors import OutputError
 from ._places import check_folder
+from .completion import known_models
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _LARGEST_YAML = 1 << 20
 
 
 @click.command("download")
-@click.argument("name")
+@click.argument("name", shell_complete=known_models)
 @click.option(
     "-o",
     "--output",

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .completion import known_models
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _ROOMY = 108  # columns, from which on stems have their place
 
 
 @click.command()
-@click.argument("words", metavar="[WORDS]...", nargs=-1)
+@click.argument("words", metavar="[WORDS]...", nargs=-1, shell_complete=known_models)
 @click.option("--long", is_flag=True, help="Show all that is known of each, addresses and settings included.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 def models(words: tuple[str, ...], long: bool, as_json: bool) -> None:

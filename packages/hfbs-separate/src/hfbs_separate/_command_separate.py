@@ -23,6 +23,7 @@ from ._separator_options import separator_options
 from ._settings_option import FILE, settings_options
 from ._songs import find_songs
 from ._source import STANDARD_INPUT
+from .completion import files, folders
 from .terminal import Speech, Terminal
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _place(_context: click.Context, _option: click.Parameter, text: str) -> Plac
 
 
 @click.command(no_args_is_help=False)
-@click.argument("songs", metavar="SONG...", nargs=-1, required=True)
+@click.argument("songs", metavar="SONG...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "--checkpoint",
     required=True,
@@ -74,6 +75,7 @@ def _place(_context: click.Context, _option: click.Parameter, text: str) -> Plac
     "folder",
     required=True,
     callback=_place,
+    shell_complete=folders,
     help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --name and --format have it, each as long as its song. "
     "FOLDER may be a URL, such as s3://bucket/stems.",
     metavar="FOLDER",

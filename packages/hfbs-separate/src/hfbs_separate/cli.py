@@ -11,6 +11,7 @@ from ._command_inspect import inspect
 from ._command_models import models
 from ._command_separate import separate
 from ._command_view import view
+from .completion import completion
 from .terminal import OneLineGroup
 
 
@@ -29,3 +30,4 @@ main.add_command(convert)
 main.add_command(models)
 main.add_command(fetch)
 main.add_command(view)
+main.add_command(completion)

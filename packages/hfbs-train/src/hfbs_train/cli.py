@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 import click
 
+from hfbs_separate.completion import completion
 from hfbs_separate.terminal import OneLineGroup
 
 from ._command_check import check
@@ -24,3 +25,4 @@ main.add_command(run)
 main.add_command(check)
 main.add_command(from_msst)
 main.add_command(synthesize)
+main.add_command(completion)
