@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -88,6 +88,7 @@ def test_blocks_of_any_size_give_the_same_bytes(
 
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.sampled_from(SPOOLED))
 @settings(max_examples=50)
+@example(43.5, 8.125, "mp3")  # five frames, which FFmpeg takes for no MP3 unless the file's name says so
 def test_stems_are_turned_down_by_one_gain_so_that_none_clips(
     tmp_path_factory: pytest.TempPathFactory, peak: float, other_peak: float, sample_format: SampleFormat
 ) -> None:

@@ -9,7 +9,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.stream import Discard
 
 from ._errors import AudioFileError
@@ -20,6 +20,9 @@ _MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Containers whose header states the length to the sample. Elsewhere FFmpeg's duration may be an estimate.
 _STATES_LENGTH = frozenset({"wav", "w64", "flac", "aiff", "au", "caf", "wv", "tta", _MP4})
 _SHORT_BY_SECONDS = 0.1
+# Files that begin with no mark of what they are: FFmpeg guesses from their first frames, and of a short one it guesses
+# wrong. Then their names count.
+_WITHOUT_MAGIC = {".mp3": "mp3", ".mp2": "mp3", ".aac": "aac", ".ac3": "ac3", ".eac3": "eac3"}
 
 # More than any encoder puts in: the largest are frames of Monkey's Audio, 1.2 million samples.
 _PACKET_BYTES = 1 << 24
@@ -155,10 +158,24 @@ def open_track(source: Source) -> Generator[Track]:
     with opened as bytes_of_song:
         file = MeasuredFile(bytes_of_song)
         with _explained(f"{source.path}: FFmpeg cannot read this file", file):
-            # FFmpeg gets bytes, not a name: a playlist can open no other file, and a name such as "a:b" is no protocol.
-            container = av.open(file, "r", options=_MAX_SAMPLES, container_options={"protocol_whitelist": ""})
+            container = _opened(file, source.path.suffix.lower())
         with container:
             yield Track(source, file, container)
+
+
+def _opened(file: MeasuredFile, suffix: str) -> InputContainer:
+    try:
+        return _opened_as(file, None)
+    except InvalidDataError:
+        if suffix not in _WITHOUT_MAGIC:
+            raise
+        file.seek(0)
+        return _opened_as(file, _WITHOUT_MAGIC[suffix])
+
+
+def _opened_as(file: MeasuredFile, container: str | None) -> InputContainer:
+    # FFmpeg gets bytes, not a name: a playlist can open no other file, and a name such as "a:b" is no protocol.
+    return av.open(file, "r", format=container, options=_MAX_SAMPLES, container_options={"protocol_whitelist": ""})
 
 
 @contextmanager
