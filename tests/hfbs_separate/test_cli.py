@@ -568,7 +568,7 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tupl
             process.kill()
     assert (process.returncode, stdout) == (130, "")
     told, again = stderr.strip().split(". Go on with: ")
-    assert told == "hfbs: error: interrupted; the song in work left nothing behind"
+    assert told == "hfbs: error: interrupted; the work at hand left nothing behind"
     assert shlex.split(again) == ["hfbs", *map(str, command[1:]), "--skip-existing"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
 
