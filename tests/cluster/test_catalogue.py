@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from cluster.conftest import Bucket, Separate, stems_in, workers_alive, write_songs
-from hfbs_separate._cluster_worker import TRIES, Tries
+from hfbs_separate._cluster import _Told
+from hfbs_separate._cluster_worker import TRIES, Tries, job_of, row_of
+from hfbs_separate._errors import ClusterError
+from hfbs_separate._places import Job
+from hfbs_separate._remote import place_of
+from hfbs_separate.terminal import Terminal
 
 HFBS = Path(sys.executable).with_name("hfbs")
 
@@ -168,3 +173,22 @@ def test_tries_are_counted_by_song_until_it_ends() -> None:
     assert [tries.begin(7), tries.begin(7), tries.begin(8), tries.begin(7)] == [1, 2, 1, 3]
     tries.end(7)
     assert tries.begin(7) == 1
+
+
+def test_a_worker_that_is_unfit_ends_the_run_in_one_line() -> None:
+    told = _Told(Terminal("quiet"), [])
+    row = {"number": 0, "unfit": "device cuda was asked for", "outcome": "", "computes_on": ""}
+    with pytest.raises(ClusterError, match="^a worker cannot separate: device cuda was asked for$"):
+        told.row(row)
+
+
+def test_songs_come_out_of_rows_as_they_went_in() -> None:
+    """Names that are no UTF-8 among them, as Linux has them."""
+    job = Job(Path("in/\udcff.wav"), {"vocals": Path("out/\udcff/vocals.wav")}, Path("out/\udcff/separation.json"))
+    row = row_of(3, job)
+    assert row["job"].isascii()
+    assert job_of(row["job"]) == job
+    remote = Job(
+        place_of("s3://bucket/a #1?.wav"), {"vocals": place_of("s3://bucket/out/v.wav")}, place_of("s3://bucket/r.json")
+    )
+    assert job_of(row_of(4, remote)["job"]) == remote
