@@ -104,9 +104,11 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
-    modules = "--package-module-name-map=pyyaml=yaml,pope-pytorch=PoPE_pytorch"
+    modules = "--package-module-name-map=pyyaml=yaml,pope-pytorch=PoPE_pytorch,universal-pathlib=upath"
     # Where deptry cannot see it: the extras are imported by name, and PoPE's module is built by the user of attention.
-    extras = "auraloss|tensorboard|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|hfbs-experimental"
+    extras = (
+        "auraloss|tensorboard|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|ray|s3fs|hfbs-experimental"
+    )
     unseen = f"--per-rule-ignores=DEP002={extras}|pope-pytorch"
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):
@@ -116,7 +118,11 @@ def lint(session: nox.Session) -> None:
 @nox.session(python="3.12")
 def typecheck(session: nox.Session) -> None:
     """Check types: strictly in the packages and tools, in pyright's basic mode in the tests."""
-    sync(session, *WHOLE, *(f"--group={group}" for group in ("typecheck", "test", "oracles", "browser", "parity")))
+    sync(
+        session,
+        *WHOLE,
+        *(f"--group={group}" for group in ("typecheck", "test", "oracles", "browser", "cluster", "parity")),
+    )
     session.run("pyright")
     session.run("pyright", "--project", "tests")
 
@@ -143,6 +149,13 @@ def fuzz(session: nox.Session) -> None:
     """Decode thousands of damaged files; HFBS_FUZZ_COUNT says how many."""
     sync(session, "--package=hfbs-separate", "--group=test")
     session.run("pytest", "tests/fuzz", "-s", *session.posargs)
+
+
+@nox.session(python="3.12")
+def cluster(session: nox.Session) -> None:
+    """Separate a catalogue on a Ray cluster of this machine, from and to a store of S3's kind, and kill its workers."""
+    sync(session, "--package=hfbs-separate", "--extra=ray", "--group=test", "--group=cluster")
+    session.run("pytest", "tests/cluster", *session.posargs)
 
 
 @nox.session(python="3.12")

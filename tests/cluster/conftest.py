@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -103,7 +104,10 @@ def cluster(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
             time.sleep(0.1)
         yield log.read_text().split("--address='")[1].split("'")[0]
     finally:
-        process.send_signal(signal.SIGTERM)
+        # At once: on its way out by itself, Ray waits half a minute.
+        for each in [*processes_below(process.pid), process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
         process.wait(60)
 
 
@@ -148,8 +152,10 @@ class Bucket:
         self._client.create_bucket(Bucket=name)
 
     def add(self, folder: Path, prefix: str) -> None:
-        for path in (path for path in folder.rglob("*") if path.is_file()):
-            self._client.upload_file(str(path), self._name, f"{prefix}/{path.relative_to(folder)}")
+        """Copy a file, or all files of a folder."""
+        top, files = (folder, folder.rglob("*")) if folder.is_dir() else (folder.parent, [folder])
+        for path in (path for path in files if path.is_file()):
+            self._client.upload_file(str(path), self._name, f"{prefix}/{path.relative_to(top)}")
 
     def objects(self, prefix: str) -> dict[str, bytes]:
         """What lies below a prefix, the records left out."""
@@ -175,21 +181,23 @@ def bucket(store: str, request: pytest.FixtureRequest) -> Bucket:
 
 def workers_alive() -> list[int]:
     """The processes of Ray Data's workers on this machine that are below this process."""
-    found: list[int] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (process / "cmdline").read_bytes()
-            if title.startswith(b"ray::MapWorker") and _is_below(int(process.name), os.getpid()):
-                found.append(int(process.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    return [process for process in processes_below(os.getpid()) if _title(process).startswith(b"ray::MapWorker")]
 
 
-def _is_below(process: int, ancestor: int) -> bool:
-    while process > 1:
-        if process == ancestor:
-            return True
-        # The name, which may hold anything, is in parentheses.
-        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    return False
+def processes_below(ancestor: int) -> list[int]:
+    """The processes that a process started, and those started by these."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            # The name, which may hold anything, is in parentheses.
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    below = {ancestor}
+    while more := {child for child, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sorted(below - {ancestor})
+
+
+def _title(process: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""

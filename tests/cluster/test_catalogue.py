@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from cluster.conftest import Bucket, Separate, stems_in, workers_alive, write_songs
-from hfbs_separate._cluster_worker import TRIES, Tries
+from hfbs_separate._cluster import _Told
+from hfbs_separate._cluster_worker import TRIES, Tries, job_of, row_of
+from hfbs_separate._errors import ClusterError
+from hfbs_separate._places import Job
+from hfbs_separate._remote import place_of
+from hfbs_separate.terminal import Terminal
 
 HFBS = Path(sys.executable).with_name("hfbs")
 
@@ -49,52 +54,41 @@ def test_200_songs_over_two_workers_of_which_one_is_killed_at_half_equal_the_loc
     assert not [line for line in told if "raylet" in line or "WARNING" in line], "Ray's own words"
 
 
-def test_failures_are_told_and_a_second_run_makes_only_what_is_missing(
-    separate: Separate, cluster: str, tmp_path: Path
+def test_between_urls_failures_are_told_and_a_second_run_makes_only_what_is_missing(
+    separate: Separate, cluster: str, bucket: Bucket, tmp_path: Path
 ) -> None:
-    songs, out = write_songs(tmp_path / "songs", 6), tmp_path / "out"
-    damaged = songs / "damaged.wav"
-    damaged.write_bytes(b"no song")
-    words = (songs, "-o", out, "--engine", "ray", "--ray-address", cluster, "--skip-existing")
+    songs = write_songs(tmp_path / "songs", 4)
+    assert separate(songs, "-o", tmp_path / "local").exit_code == 0
+    expected = stems_in(tmp_path / "local")
+    (songs / "damaged.wav").write_bytes(b"no song")
+    bucket.add(songs, "songs")
+    url = bucket.url
+    words = (f"{url}/songs", "-o", f"{url}/stems", "--engine", "ray", "--ray-address", cluster)
     first = separate(*words)
-    told = f"{damaged}: FFmpeg cannot read this file: invalid data found when processing input"
+    told = f"{url}/songs/damaged.wav: FFmpeg cannot read this file: invalid data found when processing input"
     assert first.exit_code == 2
     assert f"hfbs: error: {told}" in first.stderr.splitlines()
-    assert first.stderr.splitlines()[-2:] == ["7 songs: 6 separated, 1 failed", f"failed: {told}"]
-    made = stems_in(out)
-    damaged.write_bytes((songs / "song 001.wav").read_bytes())
-    (out / "song 002" / "other.wav").unlink()
-    second = separate(*words, "--json")
+    assert first.stderr.splitlines()[-2:] == ["5 songs: 4 separated, 1 failed", f"failed: {told}"]
+    assert bucket.objects("stems") == expected
+    assert sorted(first.stdout.splitlines()) == sorted(f"{url}/stems/{name}" for name in expected)
+    record = json.loads(bucket.read("stems/album/song 000/separation.json"))
+    assert record["song"]["path"] == f"{url}/songs/album/song 000.wav"
+    assert "exists: add --skip-existing" in separate(*words).stderr
+
+    (songs / "damaged.wav").write_bytes((songs / "song 001.wav").read_bytes())
+    bucket.add(songs / "damaged.wav", "songs")
+    bucket.delete("stems/song 002/other.wav")
+    second = separate(*words, "--skip-existing", "--json")
     assert second.exit_code == 0
     assert second.stderr == ""
     events = [json.loads(line) for line in second.stdout.splitlines()]
     wrote = {event["file"] for event in events if event["event"] == "wrote"}
-    assert wrote == {
-        str(out / song / f"{stem}.wav") for song in ("damaged", "song 002") for stem in ("vocals", "other")
-    }
+    made = (f"{song}/{stem}.wav" for song in ("damaged", "song 002") for stem in ("vocals", "other"))
+    assert wrote == {f"{url}/stems/{name}" for name in made}
     progress = [(event["done"], event["total"]) for event in events if event["event"] == "progress"]
-    assert progress == [(done, 7) for done in range(1, 8)]
-    assert events[-1]["message"] == "7 songs: 2 separated, 5 left alone, whose stems are there"
-    assert {name: stem for name, stem in stems_in(out).items() if name in made} == made
-
-
-def test_songs_and_stems_at_urls(separate: Separate, cluster: str, bucket: Bucket, tmp_path: Path) -> None:
-    songs = write_songs(tmp_path / "songs", 4)
-    bucket.add(songs, "songs")
-    assert separate(songs, "-o", tmp_path / "local").exit_code == 0
-    expected = stems_in(tmp_path / "local")
-    words = (f"{bucket.url}/songs", "-o", f"{bucket.url}/stems", "--engine", "ray", "--ray-address", cluster)
-    result = separate(*words)
-    assert result.exit_code == 0, result.output
-    assert bucket.objects("stems") == expected
-    assert sorted(result.stdout.splitlines()) == sorted(f"{bucket.url}/stems/{name}" for name in expected)
-    record = json.loads(bucket.read("stems/album/song 000/separation.json"))
-    assert record["song"]["path"] == f"{bucket.url}/songs/album/song 000.wav"
-    assert "exists: add --skip-existing" in separate(*words).stderr
-    bucket.delete("stems/song 001/vocals.wav")
-    again = separate(*words, "--skip-existing")
-    assert again.stderr.splitlines()[-1] == "4 songs: 1 separated, 3 left alone, whose stems are there"
-    assert bucket.objects("stems") == expected
+    assert progress == [(done, 5) for done in range(1, 6)]
+    assert events[-1]["message"] == "5 songs: 2 separated, 3 left alone, whose stems are there"
+    assert expected.items() <= bucket.objects("stems").items()
 
 
 @pytest.mark.parametrize(
@@ -179,3 +173,22 @@ def test_tries_are_counted_by_song_until_it_ends() -> None:
     assert [tries.begin(7), tries.begin(7), tries.begin(8), tries.begin(7)] == [1, 2, 1, 3]
     tries.end(7)
     assert tries.begin(7) == 1
+
+
+def test_a_worker_that_is_unfit_ends_the_run_in_one_line() -> None:
+    told = _Told(Terminal("quiet"), [])
+    row = {"number": 0, "unfit": "device cuda was asked for", "outcome": "", "computes_on": ""}
+    with pytest.raises(ClusterError, match="^a worker cannot separate: device cuda was asked for$"):
+        told.row(row)
+
+
+def test_songs_come_out_of_rows_as_they_went_in() -> None:
+    """Names that are no UTF-8 among them, as Linux has them."""
+    job = Job(Path("in/\udcff.wav"), {"vocals": Path("out/\udcff/vocals.wav")}, Path("out/\udcff/separation.json"))
+    row = row_of(3, job)
+    assert row["job"].isascii()
+    assert job_of(row["job"]) == job
+    remote = Job(
+        place_of("s3://bucket/a #1?.wav"), {"vocals": place_of("s3://bucket/out/v.wav")}, place_of("s3://bucket/r.json")
+    )
+    assert job_of(row_of(4, remote)["job"]) == remote

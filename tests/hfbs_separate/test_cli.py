@@ -646,3 +646,39 @@ def test_options_of_stems_that_cannot_be_honoured_are_refused(
     separate: Callable[..., Result], song: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
     assert message in refusal(separate(song, *words), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--workers", "2"), ("--ray-address", "auto")])
+def test_options_of_a_cluster_are_refused_without_one(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, option: str, value: str
+) -> None:
+    told = refusal(separate(song, option, value), tmp_path / "out")
+    assert told == f"{option} is of a Ray cluster: add --engine ray"
+
+
+def test_a_cluster_in_the_environment_is_none_of_the_local_engines_business(
+    separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere:1")
+    assert separate(song).exit_code == 0
+
+
+def test_extras_that_are_missing_are_named(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = refusal(separate(song, "--engine", "ray"), tmp_path / "out")
+    assert told == '--engine ray needs ray: pip install "hfbs-separate[ray]"'
+    monkeypatch.setitem(sys.modules, "upath", None)
+    told = refusal(separate("s3://bucket/songs"), tmp_path / "out")
+    assert told == 's3://bucket/songs: URLs need the extra remote: pip install "hfbs-separate[remote]"'
+
+
+def test_a_record_may_stand_in_another_folder_than_the_stems(
+    separate: Callable[..., Result], song: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        result = separate(song, "--name", "{stem}/{song}", "--skip-existing")
+        assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "separation" / "My song [live].json").read_text())
+    assert record["stems"]["vocals"]["file"] == str(Path("..", "vocals", "My song [live].wav"))
