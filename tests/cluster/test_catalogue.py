@@ -178,7 +178,7 @@ def test_tries_are_counted_by_song_until_it_ends() -> None:
 def test_a_worker_that_is_unfit_ends_the_run_in_one_line() -> None:
     told = _Told(Terminal("quiet"), [])
     row = {"number": 0, "unfit": "device cuda was asked for", "outcome": "", "computes_on": ""}
-    with pytest.raises(ClusterError, match="^a worker cannot separate: device cuda was asked for$"):
+    with pytest.raises(ClusterError, match=r"^a worker cannot separate: device cuda was asked for$"):
         told.row(row)
 
 

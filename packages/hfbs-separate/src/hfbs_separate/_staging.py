@@ -51,6 +51,7 @@ def write_record(place: Place, record: bytes) -> None:
         OSError: it cannot be written.
     """
     if isinstance(place, Path):
+        place.parent.mkdir(parents=True, exist_ok=True)  # names may give it a folder without stems
         write_atomically(place, [record])
     else:
         put_bytes(record, place)
