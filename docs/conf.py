@@ -63,6 +63,10 @@ nitpick_ignore = [
     ("py:class", "Float"),
     ("py:class", "Int"),
     ("py:class", "Bool"),
+    # What is left of a shape without axes, and of a mapping to tuples, where Sphinx takes them apart.
+    ("py:class", "''"),
+    ("py:class", "collections.abc.Mapping[str"),
+    ("py:class", "tuple[str"),
     # The class on which a class method is called.
     ("py:class", "C"),
     ("py:class", "H"),
@@ -70,6 +74,7 @@ nitpick_ignore = [
     ("py:class", "Result"),
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._types.Audio"),
+    ("py:class", "hfbs_separate._remote.Place"),
     ("py:class", "hfbs_separate._types.Progress"),
     ("py:class", "hfbs_separate._types.AudioPacket"),
     ("py:class", "hfbs_separate._source.Source"),
