@@ -114,7 +114,7 @@ def failing(times: int, error: Exception) -> tuple[Callable[[], str], list[int]]
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of which takes time."""
     made: list[float] = []
-    monkeypatch.setattr(_remote.time, "sleep", made.append)
+    monkeypatch.setattr("hfbs_separate._remote.time.sleep", made.append)
     return made
 
 
