@@ -63,6 +63,7 @@ nitpick_ignore = [
     # Aliases of private modules: the docstrings say in words what they stand for.
     ("py:class", "hfbs_separate._types.Audio"),
     ("py:class", "hfbs_separate._types.Progress"),
+    ("py:class", "hfbs_separate._remote.Place"),
     ("py:class", "hfbs_separate._separator.SeparatorOptions"),
     ("py:class", "hfbs_separate._view_audio.AudioFormat"),
     ("py:class", "hfbs_model._loss.LossTerms"),
