@@ -87,6 +87,8 @@ def separate_on_cluster(
             terminal.say(cluster.described)
             # The bar first: it takes care of what goes to the streams that it finds.
             with terminal.bar("songs") as progress, _silence(nowhere):
+                if progress is not None:
+                    progress(0, len(jobs))
                 for row in cluster.rows(jobs):
                     told.row(row)
                     del waiting[int(row["number"])]
@@ -149,8 +151,8 @@ class _Cluster:
         self.warnings: list[str] = []
         if self._workers > there:
             self.warnings.append(f"{self._workers} workers need as many {kind}s, the cluster has {there}: others wait")
-        many = "s" if self._workers > 1 else ""
-        self.described = f"Ray: {self._workers} worker{many}, each with a model of its own, on one {kind}"
+        each = ("s", " each") if self._workers > 1 else ("", "")
+        self.described = f"Ray: {self._workers} worker{each[0]}, one {kind}{each[1]}"
 
     def rows(self, jobs: Sequence[Job]) -> Iterator[Row]:
         """What the workers answer, song by song, as they end.

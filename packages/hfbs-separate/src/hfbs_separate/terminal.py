@@ -57,7 +57,9 @@ class Terminal:
 
     def wrote(self, file: Place) -> None:
         """The path of a file written, on stdout, where a script can read it: the bytes that the system knows it by."""
-        if self._speech != "json":
+        if self._shows_bars and self._stdout.isatty():
+            self._console.print(escape(printable(str(file))))  # above the bar, not into its line
+        elif self._speech != "json":
             self._stdout.buffer.write(os.fsencode(str(file)) + b"\n")
             self._stdout.buffer.flush()
         self.event("wrote", file=str(file))
