@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -91,11 +92,15 @@ def test_the_sessions_that_the_pages_name_exist():
 def test_the_commands_and_options_that_the_pages_name_exist():
     for where, words in commands():
         if words[0] in ("hfbs", "hfbs-train"):
-            command = Path(sys.executable).with_name(words[0])
-            subcommand = [word for word in words[1:2] if not word.startswith("-")]
-            run = subprocess.run([command, *subcommand, "--help"], check=True, capture_output=True, text=True)
+            told = help_of(words[0], *(word for word in words[1:2] if not word.startswith("-")))
             for option in (word for word in words if word.startswith("-")):
-                assert re.search(rf"{re.escape(option)}\b", run.stdout), f"{where}: {words[0]} has no {option}"
+                assert re.search(rf"{re.escape(option)}\b", told), f"{where}: {words[0]} has no {option}"
+
+
+@cache
+def help_of(command: str, *subcommand: str) -> str:
+    words = [Path(sys.executable).with_name(command), *subcommand, "--help"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
 def test_what_the_pages_install_is_a_package_or_an_extra_of_this_workspace():
