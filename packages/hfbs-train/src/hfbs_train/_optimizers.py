@@ -7,20 +7,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ._configuration import AdamW, Muon
-from ._errors import ConfigurationError
 
 
 def optimizers(model: nn.Module, settings: AdamW | Muon) -> list[Optimizer]:
-    """Optimizers for all weights that are trained, each weight in one.
-
-    Raises:
-        ConfigurationError: This PyTorch has no Muon.
-    """
+    """Optimizers for all weights that are trained, each weight in one."""
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     if isinstance(settings, AdamW):
         return [_adamw(trained, settings)]
-    if not hasattr(torch.optim, "Muon"):
-        raise ConfigurationError(f"optimizer: Muon comes with PyTorch 2.9, this is {torch.__version__}; take adamw")
     matrices = [(name, weight) for name, weight in trained if _is_trunk_matrix(name, weight)]
     others = [(name, weight) for name, weight in trained if not _is_trunk_matrix(name, weight)]
     muon = torch.optim.Muon(
