@@ -96,9 +96,10 @@ def _strategy(settings: Machines) -> Strategy:
 
 
 def _sharded(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
-    """Share out each layer of the trunk and each mask estimator by itself, then the rest."""
+    """Share out each transformer of the trunk and each mask estimator by itself, then the rest."""
     separator = cast("BandSplitRotator", model)
-    for module in (*separator.layers, *separator.mask_estimators, separator):
+    in_trunk = (transformer for layer in separator.layers for transformer in cast("nn.ModuleList", layer))
+    for module in (*in_trunk, *separator.mask_estimators, separator):
         fully_shard(module, mesh=mesh["data_parallel"])
     return model
 
