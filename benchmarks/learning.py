@@ -57,7 +57,7 @@ def learner(package: str, weights: dict[str, torch.Tensor], excerpts: Excerpts, 
     keywords: dict[str, Any] = {"dim": options["dim"], "depth": options["depth"], "stereo": True}
     keywords |= {"num_stems": len(STEMS), "heads": 4, "dim_head": options["dim"] // 4, "stft_hop_length": HOP}
     keywords |= {"time_transformer_depth": 1, "freq_transformer_depth": 1, "multi_stft_hop_size": 441}
-    keywords |= {"mlp_expansion_factor": 1, "zero_dc": True} | KEYWORDS[package][False]
+    keywords |= {"zero_dc": True} | KEYWORDS[package][False]
     with warnings.catch_warnings():  # BS-RoFormer's constructor runs an STFT without a window
         warnings.simplefilter("ignore")
         model = class_of(package, False)(**keywords).train()
