@@ -18,27 +18,8 @@ import torch
 from click.testing import CliRunner, Result
 from moto.server import ThreadedMotoServer
 
-from hfbs_model.bs_roformer import BSRoformer
 from hfbs_separate.cli import main
-
-CONFIG = """\
-audio: {chunk_size: 4000, sample_rate: 8000, num_channels: 2}
-model:
-  dim: 16
-  depth: 1
-  stereo: true
-  num_stems: 2
-  heads: 2
-  dim_head: 8
-  freqs_per_bands: !!python/tuple [9, 20, 100]
-  dim_freqs_in: 129
-  stft_n_fft: 256
-  stft_hop_length: 64
-  stft_win_length: 256
-  mask_estimator_depth: 2
-training: {instruments: !!python/tuple [vocals, other], target_instrument: null}
-inference: {num_overlap: 2}
-"""
+from tiny_checkpoint import write_tiny_checkpoint
 
 type Separate = Callable[..., Result]
 
@@ -48,24 +29,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A small BS-RoFormer at 8 kHz with two stems and random weights, and its YAML."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    model = BSRoformer(
-        dim=16,
-        depth=1,
-        stereo=True,
-        num_stems=2,
-        heads=2,
-        dim_head=8,
-        freqs_per_bands=(9, 20, 100),
-        dim_freqs_in=129,
-        stft_n_fft=256,
-        stft_hop_length=64,
-        stft_win_length=256,
-    )
-    torch.save(model.state_dict(), folder / "tiny.ckpt")
-    (folder / "tiny.yaml").write_text(CONFIG)
-    return folder / "tiny.ckpt", folder / "tiny.yaml"
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture(scope="session")
