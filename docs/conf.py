@@ -92,7 +92,6 @@ nitpick_ignore = [
     ("py:class", "hfbs_train._losses._criteria.Criterion"),
     ("py:class", "hfbs_train._augmentation._settings.Range"),
     ("py:class", "hfbs_train._augmentation._settings.CodecName"),
-    ("py:class", "hfbs_train._augmentation._codec.Audio"),
     ("py:class", "hfbs_train._data._check.Kind"),
     ("py:class", "hfbs_train._data._layouts.Layout"),
     ("py:class", "hfbs_train._data._layouts.Missing"),

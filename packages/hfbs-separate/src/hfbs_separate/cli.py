@@ -15,9 +15,7 @@ from .completion import completion
 from .terminal import OneLineGroup
 
 
-@click.group(
-    "hfbs", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group("hfbs", cls=OneLineGroup)
 @click.version_option(version("hfbs-separate"), prog_name="hfbs", message="%(prog)s %(version)s")
 def main() -> None:
     """Separate songs into their stems with BS-RoFormer and Mel-Band RoFormer checkpoints."""

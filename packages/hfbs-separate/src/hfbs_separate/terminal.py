@@ -219,7 +219,14 @@ class _JsonBars(Bars):
 
 
 class OneLineGroup(click.Group):
-    """Commands whose errors are one line, ``hfbs: error: …``, with exit code 2, and 130 where Ctrl-C ended them."""
+    """Commands whose errors are one line, ``hfbs: error: …``, with exit code 2, and 130 where Ctrl-C ended them.
+
+    ``-h`` is ``--help``, whose lines have up to 100 letters.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        super().__init__(*args, context_settings=settings, **kwargs)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As :meth:`click.Command.main`, and the process ends."""

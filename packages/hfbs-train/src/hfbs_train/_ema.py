@@ -1,6 +1,7 @@
 """The mean of weights over steps."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,27 +18,22 @@ class Ema:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._decay = decay
-        self.means = {name: weight.detach().clone() for name, weight in _trained(model).items()}
+        self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        self.means = {name: weight.detach().clone() for name, weight in self._weights.items()}
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
+    def update(self, step: int) -> None:
         """Take in the weights after a step.
 
         Args:
-            model: The same model.
             step: Steps taken before this one, from 0.
         """
         decay = min(self._decay, (1 + step) / (10 + step))
-        weights = _trained(model)
-        for name, mean in self.means.items():
-            mean.lerp_(weights[name].detach(), 1 - decay)
+        # All at once, as PyTorch's own optimizers do; its stubs leave it out.
+        cast("Any", torch)._foreach_lerp_(list(self.means.values()), list(self._weights.values()), 1 - decay)
 
     @torch.no_grad()
     def load(self, means: Mapping[str, Tensor]) -> None:
         """Go on from the means of an earlier run of the same model."""
         for name, mean in self.means.items():
             mean.copy_(means[name])
-
-
-def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}

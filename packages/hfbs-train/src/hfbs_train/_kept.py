@@ -40,7 +40,7 @@ class KeptCheckpoints:
             self.write(checkpoint, name)
         self.scores[name] = score
 
-    def write(self, checkpoint: Checkpoint, name: str) -> Path:
+    def write(self, checkpoint: Checkpoint, name: str) -> None:
         """Write a checkpoint whole or not at all.
 
         Raises:
@@ -51,8 +51,3 @@ class KeptCheckpoints:
             save_checkpoint(checkpoint, self.folder / name)
         except OSError as error:
             raise RunError(f"{self.folder / name} cannot be written: {error.strerror or error}") from error
-        return self.folder / name
-
-    def best(self) -> Path | None:
-        """The file that scored best."""
-        return self.folder / max(self.scores, key=lambda name: self.scores[name]) if self.scores else None

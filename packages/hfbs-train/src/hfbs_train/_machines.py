@@ -71,9 +71,9 @@ def sum_over_processes(fabric: Fabric, table: Tensor) -> Tensor:
 
 
 def _accelerator(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(kind for kind in there if there[kind])
     if not there[name]:
         raise ConfigurationError(f"machines.accelerator is {name}, but PyTorch sees none on this machine")
     return name

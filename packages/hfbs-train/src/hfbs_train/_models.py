@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from hfbs_model.mel_band_roformer import MelBandRoformer
 
 from ._configuration import Lora, RunConfiguration, Start
 from ._errors import ConfigurationError
+from ._extra import import_extra
 
 CLASSES: Mapping[str, type[BandSplitRotator]] = {
     "band_split_rotator": BandSplitRotator,
@@ -50,15 +51,10 @@ def with_adapters(model: BandSplitRotator, settings: Lora) -> None:
     Raises:
         ConfigurationError: peft is not installed, or no layer is named so.
     """
-    try:
-        import peft
-    except ImportError as error:
-        raise ConfigurationError(
-            f"lora needs peft, which cannot be imported ({error}): pip install 'hfbs-train[lora]'"
-        ) from error
+    peft = import_extra("peft", extra="lora", purpose="lora")
     adapters = peft.LoraConfig(
         r=settings.rank,
-        lora_alpha=cast("int", settings.alpha),  # any number does
+        lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=list(settings.targets),
     )

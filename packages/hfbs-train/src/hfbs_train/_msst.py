@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from ._errors import ConfigurationError
 
-_OF_INFERENCE = ("inference",)
 _WITHOUT_MEANING = {
     "audio": {"dim_f", "dim_t", "hop_length", "n_fft", "num_channels"},  # of other architectures; the model's count
     "training": {"other_fix", "read_metadata_procs", "num_workers"},
@@ -143,7 +142,7 @@ class _Translator:
 
     def _unused(self) -> Iterator[str]:
         for section, content in self.msst.items():
-            if section in ("model", *_OF_INFERENCE):
+            if section in ("model", "inference"):
                 continue
             for name in cast("Mapping[str, object]", content if isinstance(content, Mapping) else {}):
                 place = f"{section}.{name}"

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ._validation import Excerpt
+from ._validation import Separation
 
 _N_FFT = 2048
 _SECONDS = 8.0
 _FLOOR = -80.0  # dB below the mixture's loudest bin
 
 
-def masks(excerpt: Excerpt) -> NDArray[np.uint8]:
+def masks(separation: Separation) -> NDArray[np.uint8]:
     """Draw the mixture, and for each stem the mask that the model made beside that of the true stem.
 
     A mask is the stem's magnitude over the mixture's, up to 1.
@@ -25,7 +25,7 @@ def masks(excerpt: Excerpt) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    song = excerpt.song
+    song = separation.song
     loudest = _loudest_part(song.mixture, song.sample_rate)
     mixture = _magnitude(song.mixture[:, loudest])
     figure = Figure(figsize=(12, 2.2 * (1 + len(song.stems))), layout="constrained")
@@ -38,7 +38,7 @@ def masks(excerpt: Excerpt) -> NDArray[np.uint8]:
     axes[0, 0].set_title(f"{song.name}: mixture")
     axes[0, 1].axis("off")
     for row, (stem, truth) in zip(axes[1:], song.stems.items(), strict=True):
-        for axis, audio, what in ((row[0], excerpt.estimates[stem], "model"), (row[1], truth, "truth")):
+        for axis, audio, what in ((row[0], separation.estimates[stem], "model"), (row[1], truth, "truth")):
             mask = np.minimum(1, _magnitude(audio[:, loudest]) / np.maximum(mixture, 1e-8))
             axis.imshow(mask, vmin=0, vmax=1, cmap="gray", **shown)
             axis.set_title(f"mask of {stem}: {what}")

@@ -1,6 +1,7 @@
 """What a run needs before its first step."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,7 @@ from typing import Any, cast
 import torch
 from lightning_fabric import Fabric
 
-from hfbs_model import BandSplitRotator, Checkpoint
+from hfbs_model import Checkpoint
 from hfbs_separate.evaluation import SongFiles, find_songs
 from hfbs_separate.terminal import Terminal
 
@@ -16,7 +17,7 @@ from ._configuration import RunConfiguration
 from ._ema import Ema
 from ._errors import RunError
 from ._models import with_adapters
-from ._optimizers import optimizers, remember_highest_rates
+from ._optimizers import optimizers
 from ._schedule import rate_factor
 from ._state import STATE, read_state
 from ._steps import Stepper
@@ -30,7 +31,7 @@ _FREE = ("validation", "save_every", "logs", "machines.threads", "data.workers")
 
 def stepper_of(configuration: RunConfiguration, checkpoint: Checkpoint, fabric: Fabric) -> Stepper:
     """The model on its devices, with what moves its weights."""
-    model = _copied(checkpoint.model).train()
+    model = deepcopy(checkpoint.model).train()
     if configuration.lora is not None:
         with_adapters(model, configuration.lora)
     if configuration.machines.compile:
@@ -38,7 +39,6 @@ def stepper_of(configuration: RunConfiguration, checkpoint: Checkpoint, fabric: 
     loss = build_loss(configuration.losses, sample_rate=checkpoint.sample_rate, own=model.loss_settings)
     forward = fabric.setup_module(model)
     moving = optimizers(model, configuration.optimizer)
-    remember_highest_rates(moving)
     return Stepper(
         fabric=fabric,
         model=model,
@@ -57,12 +57,6 @@ def stepper_of(configuration: RunConfiguration, checkpoint: Checkpoint, fabric: 
         accumulate=configuration.accumulate,
         seed=configuration.seed,
     )
-
-
-def _copied(model: BandSplitRotator) -> BandSplitRotator:
-    copied = BandSplitRotator(**model.keywords, parts=model.parts)
-    copied.load_state_dict(model.state_dict())
-    return copied
 
 
 def training_excerpts(configuration: RunConfiguration, checkpoint: Checkpoint, terminal: Terminal) -> Excerpts:
@@ -91,6 +85,11 @@ def training_excerpts(configuration: RunConfiguration, checkpoint: Checkpoint, t
 
 
 def validation_songs(configuration: RunConfiguration) -> list[SongFiles]:
+    """The songs of all folders to measure with.
+
+    Raises:
+        DatasetError: A folder is not laid out as MUSDB is, or lacks a stem.
+    """
     missing_is_silent = configuration.data.missing == "silent"
     folders = configuration.validation.songs
     return [

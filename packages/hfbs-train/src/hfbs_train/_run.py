@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -95,12 +96,11 @@ class _Run:
     ) -> "_Run":
         """Put everything in its place, and go to the step where the state is, if there is one."""
         stepper = stepper_of(configuration, checkpoint, fabric)
-        state = folder / STATE
-        progress = load_state(state, stepper) if state.exists() else Progress(0, configuration.as_plain(), {})
+        state, plain = folder / STATE, configuration.as_plain()
+        progress = load_state(state, stepper) if state.exists() else Progress(0, plain, {})
         logs: list[Log] = []
         if fabric.is_global_zero:
             _make_folder(folder)
-            plain = configuration.as_plain()
             _write(folder / "configuration.json", (json.dumps(plain, indent=2) + "\n").encode())
             logs = opened(configuration.logs, folder, progress.step, plain)
         kept = KeptCheckpoints(folder / "checkpoints", configuration.validation.keep, dict(progress.best))
@@ -110,6 +110,10 @@ class _Run:
         """Take all steps that are left."""
         configuration, fabric = self.configuration, self.stepper.fabric
         self._tell_begin()
+        last = self.kept.folder / "last.safetensors"
+        if self.step >= configuration.steps and last.exists():
+            self._say(f"all {self.step} steps are taken; {last} is their checkpoint")
+            return last
         batches = excerpt_batches(
             excerpts,
             batch_size=configuration.batch_size,
@@ -119,21 +123,22 @@ class _Run:
             workers=configuration.data.workers,
             pin_memory=fabric.device.type == "cuda",
         )
-        last = self.folder / "checkpoints" / "last.safetensors"
-        if self.step >= configuration.steps and last.exists():
-            self._say(f"all {self.step} steps are taken; {last} is their checkpoint")
-            return last
-        with self.terminal.bar("training") as bar:
+        with closing(batches), self.terminal.bar("training") as bar:
             for taken, speed in self._steps(batches):
                 if bar is not None and fabric.is_global_zero:
                     bar(self.step, configuration.steps)
                 ended = self.step == configuration.steps
                 if ended or self.step % configuration.logs.every == 0:
                     self._log(taken, speed)
-                if self.validation and (ended or self.step % configuration.validation.every == 0):
-                    self._validate()
-                if ended or self.step % configuration.save_every == 0:
-                    self._save(last)
+                validates = bool(self.validation) and (ended or self.step % configuration.validation.every == 0)
+                saves = ended or self.step % configuration.save_every == 0
+                if not validates and not saves:
+                    continue
+                checkpoint = self._trained()
+                if validates:
+                    self._validate(checkpoint)
+                if saves:
+                    self._save(checkpoint, last)
         return last
 
     def _steps(self, batches: Iterator[Batch]) -> Iterator[tuple[Taken, float]]:
@@ -170,12 +175,11 @@ class _Run:
             log.figures(self.step, figures)
         self.terminal.event("step", step=self.step, steps=self.configuration.steps, seconds=seconds, **values)
 
-    def _validate(self) -> None:
-        fabric, settings = self.stepper.fabric, self.configuration.validation
-        checkpoint = self._trained()
+    def _validate(self, checkpoint: Checkpoint) -> None:
+        fabric = self.stepper.fabric
         mine = self.validation[fabric.global_rank :: fabric.world_size]
-        device = "cpu" if fabric.device.type == "cpu" else str(fabric.device)
-        separations = separated(checkpoint, mine, device=device, precision="float32", seconds=settings.seconds)
+        seconds = self.configuration.validation.seconds
+        separations = separated(checkpoint, mine, device=fabric.device, seconds=seconds)
         table = torch.zeros(len(self.validation), len(checkpoint.stems))
         for row, separation in zip(table[fabric.global_rank :: fabric.world_size], separations, strict=True):
             told = scores(separation)
@@ -198,8 +202,7 @@ class _Run:
         self.terminal.event("validation", step=self.step, sdr=score, stems=means)
         self.kept.offer(checkpoint, self.step, score)
 
-    def _save(self, last: Path) -> None:
-        checkpoint = self._trained()
+    def _save(self, checkpoint: Checkpoint, last: Path) -> None:
         if self.stepper.fabric.is_global_zero:
             self.kept.write(checkpoint, last.name)
         progress = Progress(self.step, self.configuration.as_plain(), self.kept.scores)

@@ -87,10 +87,8 @@ def _read(kind: Any, value: object, where: str) -> object:
         kind = kind.__value__
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        if value is None and is_dataclass(parts[0]):
-            return read_settings(
-                cast("type[object]", parts[0]), None, where
-            )  # a key without a value names an augmentation as it is
+        if value is None and is_dataclass(parts[0]):  # a key without a value names an augmentation as it is
+            return read_settings(cast("type[object]", parts[0]), None, where)
         return None if value is None else _read(next(part for part in parts if part is not NoneType), value, where)
     if is_dataclass(kind):
         return read_settings(cast("type[object]", kind), value, where)

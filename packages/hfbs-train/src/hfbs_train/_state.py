@@ -35,12 +35,10 @@ class Progress:
 
 
 def full_weights(stepper: Stepper) -> dict[str, Tensor]:
-    """The model's weights, or their means over steps, whole on every process, on the processor."""
+    """The model's weights, or their means over steps, whole on every process."""
     means = {} if stepper.ema is None else stepper.ema.means
-    weights = {
-        name: whole(cast("Tensor", means.get(name, weight))) for name, weight in stepper.model.state_dict().items()
-    }
-    return {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+    weights = cast("dict[str, Tensor]", stepper.model.state_dict())
+    return {name: whole(means.get(name, weight)) for name, weight in weights.items()}
 
 
 def save_state(path: Path, stepper: Stepper, progress: Progress) -> None:

@@ -77,7 +77,7 @@ class Stepper:
         torch.manual_seed(_seed_of(self.seed, step, self.fabric.global_rank))  # pyright: ignore[reportUnknownMemberType]
         set_rates(self.optimizers, self.rate_factor(step))
         losses: dict[str, Tensor] = {}
-        parts = _parts(batch, self.accumulate)
+        parts = batch.split(self.accumulate)
         for number, part in enumerate(parts, start=1):
             share = len(part.indices) / len(batch.indices)
             with cast("Any", self.fabric).no_backward_sync(self.forward, enabled=number < len(parts)):
@@ -89,7 +89,7 @@ class Stepper:
         moved = bool(norm.isfinite())
         self._move(moved)
         if self.ema is not None and moved:
-            self.ema.update(self.model, step)
+            self.ema.update(step)
         return Taken(losses, norm, moved)
 
     def _loss(self, batch: Batch) -> LossTerms:
@@ -121,13 +121,6 @@ class Stepper:
                 optimizer.step()
             optimizer.zero_grad()
         renew_scale(precision)
-
-
-def _parts(batch: Batch, count: int) -> list[Batch]:
-    """The batch in as many pieces, or one for each excerpt where there are fewer."""
-    names = ("indices", "stems", "known", "rest")
-    pieces = [getattr(batch, name).chunk(count) for name in names]
-    return [Batch(*piece) for piece in zip(*pieces, strict=True)]
 
 
 def _seed_of(seed: int, step: int, rank: int) -> int:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hfbs_model import Checkpoint
@@ -13,7 +14,7 @@ from hfbs_separate.evaluation import Song, SongFiles, is_silent, load_song, sdr
 
 
 @dataclass(frozen=True, slots=True)
-class Excerpt:
+class Separation:
     """A song as the model separated it.
 
     Attributes:
@@ -26,37 +27,36 @@ class Excerpt:
 
 
 def separated(
-    checkpoint: Checkpoint, songs: Sequence[SongFiles], *, device: str, precision: str, seconds: float | None
-) -> list[Excerpt]:
+    checkpoint: Checkpoint, songs: Sequence[SongFiles], *, device: torch.device, seconds: float | None
+) -> list[Separation]:
     """Separate songs, or their middles.
 
     Args:
         checkpoint: The model and what belongs to it; it is left as it is.
         songs: Where they are.
         device: Where the model runs.
-        precision: See :class:`hfbs_separate.Separator`.
         seconds: Length taken of each song; None: all of it.
 
     Raises:
         AudioFileError: A song's file cannot be read.
         DatasetError: A song's files do not fit each other.
     """
-    separator = Separator(
-        replace(checkpoint, model=deepcopy(checkpoint.model).eval()), device=device, precision=precision
-    )
-    found: list[Excerpt] = []
+    model = deepcopy(checkpoint.model)  # which the separator takes over
+    name = str(device) if device.type == "cuda" else device.type
+    separator = Separator(replace(checkpoint, model=model), device=name, precision="float32")
+    found: list[Separation] = []
     for files in songs:
         song = _middle(load_song(files), seconds)
         stems = separator.separate(song.mixture, song.sample_rate)
-        found.append(Excerpt(song, {name: np.asarray(stems[name]) for name in checkpoint.stems}))
+        found.append(Separation(song, {name: np.asarray(stems[name]) for name in checkpoint.stems}))
     return found
 
 
-def scores(excerpt: Excerpt) -> dict[str, float]:
+def scores(separation: Separation) -> dict[str, float]:
     """Each stem's SDR in dB; NaN where the true stem is silent, and so counts nothing."""
     return {
-        stem: float("nan") if is_silent(truth) else sdr(truth, excerpt.estimates[stem])
-        for stem, truth in excerpt.song.stems.items()
+        stem: float("nan") if is_silent(truth) else sdr(truth, separation.estimates[stem])
+        for stem, truth in separation.song.stems.items()
     }
 
 

@@ -13,9 +13,7 @@ from ._command_run import run
 from ._command_synthesize import synthesize
 
 
-@click.group(
-    "hfbs-train", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group("hfbs-train", cls=OneLineGroup)
 @click.version_option(version("hfbs-train"), prog_name="hfbs-train", message="%(prog)s %(version)s")
 def main() -> None:
     """Train band-split rotary transformers that separate music into stems."""

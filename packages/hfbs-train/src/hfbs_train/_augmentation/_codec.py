@@ -11,11 +11,11 @@ import soxr
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
+from hfbs_separate.audio import Audio
+
 from .._errors import ConfigurationError
 from ._draws import generator, log_uniform
 from ._settings import Codec, CodecName
-
-type Audio = NDArray[np.float32]
 
 # FFmpeg's encoder, the container whose header says how many samples the encoder put before the first, the encoder's
 # samples, and the rates that it takes.

@@ -40,6 +40,11 @@ class Batch:
         """The same on a device."""
         return Batch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
 
+    def split(self, count: int) -> list["Batch"]:
+        """The same in as many pieces, or one for each excerpt where there are fewer."""
+        pieces = (tensor.chunk(count) for tensor in self._tensors())
+        return [Batch(*piece) for piece in zip(*pieces, strict=True)]
+
     def _tensors(self) -> tuple[Tensor, ...]:
         return self.indices, self.stems, self.known, self.rest
 

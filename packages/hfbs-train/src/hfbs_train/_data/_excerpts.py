@@ -1,6 +1,6 @@
 """Excerpts of songs to train with: which, from where, and mixed how, as a function of seed and number alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +115,7 @@ class Excerpts(Dataset[Excerpt]):
             for number, song in enumerate(self._songs)
             if song.rest and all(stem in song.stems for stem in self.stems)
         }
-        self._rests = pool_of(self._songs, rests, report.files, samples / sample_rate)
+        self._rests = self._pool_of(rests)
 
     def __getitem__(self, index: int) -> Excerpt:
         """The excerpt of this number, from 0 on.
@@ -186,5 +186,5 @@ class Excerpts(Dataset[Excerpt]):
             )
         return found
 
-    def _pool_of(self, parts: "dict[int, Sequence[StemFile]]") -> Pool:
+    def _pool_of(self, parts: Mapping[int, Sequence[StemFile]]) -> Pool:
         return pool_of(self._songs, parts, self._readers.files, self.samples / self.sample_rate)

@@ -3,18 +3,19 @@
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from hfbs_model.files import written_whole
 from hfbs_separate.audio import SeekTable
 
 from .._errors import ConfigurationError
 from ._facts import FileFacts, Version, version_of
 
 _FORMAT = 1  # counts up where facts change their meaning
+_OF_TABLE = ("places", "checks", "starts")
 
 
 def default_cache() -> Path:
@@ -47,9 +48,7 @@ class FactsCache:
         try:
             with self._place(path, version).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
-                table = SeekTable(
-                    **about.pop("table"), **{name: arrays[name] for name in ("places", "checks", "starts")}
-                )
+                table = SeekTable(**about.pop("table"), **{name: arrays[name] for name in _OF_TABLE})
                 warnings = tuple(about.pop("warnings"))
                 return FileFacts(path, version, table, arrays["energies"], **about, warnings=warnings)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
@@ -67,17 +66,14 @@ class FactsCache:
         about = {name: getattr(facts, name) for name in names}
         table = facts.table
         about["table"] = {"codec": table.codec, "channels": table.channels, "sample_rate": table.sample_rate}
+        arrays = {name: getattr(table, name) for name in _OF_TABLE}
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:  # to a path, NumPy would add a suffix
+                np.savez(file, about=np.array(json.dumps(about)), energies=facts.energies, **arrays)
+
         try:
-            with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as file:
-                np.savez(
-                    file,
-                    about=np.array(json.dumps(about)),
-                    energies=facts.energies,
-                    places=table.places,
-                    checks=table.checks,
-                    starts=table.starts,
-                )
-            Path(file.name).replace(self._place(facts.path, facts.version))
+            written_whole(self._place(facts.path, facts.version), write)
         except OSError as error:
             raise self._refusal(error) from error
 

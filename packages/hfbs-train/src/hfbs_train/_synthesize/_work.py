@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from collections.abc import Generator, Iterator
@@ -13,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Final, cast
 
 from hfbs_separate.encoding import write_audio
@@ -112,7 +112,8 @@ def make(folder: Path, request: Request, tools: Tools) -> Path:
         OSError: the folder cannot be written.
     """
     place = folder / request.name
-    building = Path(mkdtemp(prefix=f".{request.name}-", suffix=".part", dir=folder))
+    building = folder / f".{request.name}-{secrets.token_hex(4)}.part"
+    building.mkdir()
     try:
         with _locked(building):
             work = building / "work"
@@ -123,7 +124,6 @@ def make(folder: Path, request: Request, tools: Tools) -> Path:
                 write_audio(building / f"{stem}.flac", rendered.stems[stem], RATE, "flac16")
             text = json.dumps(record(request, rendered, tools), indent=1, ensure_ascii=False)
             (building / RECORD).write_text(text + "\n", encoding="utf-8")
-            building.chmod(0o777 & ~_umask())
             building.rename(place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -245,9 +245,3 @@ def _locked(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
