@@ -11,13 +11,11 @@ def import_extra(module: str, *, extra: str, purpose: str) -> Any:
     """Import a module that is not typed throughout.
 
     Raises:
-        ConfigurationError: Its library is missing or cannot be imported; the message says how to install it.
+        ConfigurationError: Its library is missing; the message says how to install it.
     """
     library = module.partition(".")[0]
-    remedy = f'pip install "hfbs-train[{extra}]"'
     if find_spec(library) is None:
-        raise ConfigurationError(f"{purpose} needs {library}, which is not installed: {remedy}")
-    try:
-        return import_module(module)
-    except ImportError as error:  # it lacks what it needs itself, or does not fit it
-        raise ConfigurationError(f"{purpose} needs {library}, which cannot be imported ({error}): {remedy}") from error
+        raise ConfigurationError(
+            f'{purpose} needs {library}, which is not installed: pip install "hfbs-train[{extra}]"'
+        )
+    return import_module(module)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._configuration import Logs
-from ._extra import import_extra
+from ._errors import ConfigurationError
 
 type Image = NDArray[np.uint8]
 
@@ -93,7 +93,11 @@ class _TensorBoard:
 
 class _WeightsAndBiases:
     def __init__(self, project: str, folder: Path, configuration: Mapping[str, Any]) -> None:
-        self._wandb = import_extra("wandb", extra="wandb", purpose="logs.to")
+        try:
+            import wandb
+        except ImportError as error:
+            raise ConfigurationError("logs.to: wandb is not installed: pip install 'hfbs-train[wandb]'") from error
+        self._wandb: Any = wandb
         self._run: Any = self._wandb.init(
             project=project, name=folder.name, dir=str(folder), config=dict(configuration), resume="allow"
         )

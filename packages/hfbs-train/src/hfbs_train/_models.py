@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,7 +14,6 @@ from hfbs_model.mel_band_roformer import MelBandRoformer
 
 from ._configuration import Lora, RunConfiguration, Start
 from ._errors import ConfigurationError
-from ._extra import import_extra
 
 CLASSES: Mapping[str, type[BandSplitRotator]] = {
     "band_split_rotator": BandSplitRotator,
@@ -51,10 +50,15 @@ def with_adapters(model: BandSplitRotator, settings: Lora) -> None:
     Raises:
         ConfigurationError: peft is not installed, or no layer is named so.
     """
-    peft = import_extra("peft", extra="lora", purpose="lora")
+    try:
+        import peft
+    except ImportError as error:
+        raise ConfigurationError(
+            f"lora needs peft, which cannot be imported ({error}): pip install 'hfbs-train[lora]'"
+        ) from error
     adapters = peft.LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=cast("int", settings.alpha),  # any number does
         lora_dropout=settings.dropout,
         target_modules=list(settings.targets),
     )
