@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -354,3 +356,28 @@ def test_workers_change_nothing_and_fail_in_one_line(songs: Path, tmp_path: Path
     with pytest.raises(AudioFileError) as caught:
         next(excerpt_batches(excerpts, batch_size=2, workers=1))
     assert str(caught.value) == f"{vocals}: no such file or directory"
+
+
+TRAINER = """\
+import pickle, sys, time
+from pathlib import Path
+from hfbs_train.data import excerpt_batches
+
+if __name__ == "__main__":
+    batches = excerpt_batches(pickle.loads(Path(sys.argv[1]).read_bytes()), batch_size=2, workers=1)
+    next(batches)
+    print("loading", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_workers_end_with_a_trainer_that_is_killed(songs: Path, tmp_path: Path) -> None:
+    script, pickled = tmp_path / "trainer.py", tmp_path / "excerpts"
+    script.write_text(TRAINER)
+    pickled.write_bytes(pickle.dumps(excerpts_of(report_of(songs))))
+    with subprocess.Popen([sys.executable, script, pickled], stdout=subprocess.PIPE, text=True) as trainer:
+        assert trainer.stdout is not None
+        assert trainer.stdout.readline() == "loading\n"
+        trainer.kill()
+        # Whatever it started has its standard output, which is at its end once all have ended.
+        trainer.communicate(timeout=60)

@@ -1,6 +1,8 @@
 """Batches of excerpts, loaded by other processes ahead of the steps that need them."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +111,11 @@ def excerpt_batches(
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if context.get_start_method() == "forkserver":
             context.set_forkserver_preload([__name__])
-        options = {"multiprocessing_context": context, "prefetch_factor": ahead}
+        options = {
+            "multiprocessing_context": context,
+            "prefetch_factor": ahead,
+            "worker_init_fn": _end_with_the_trainer,
+        }
     loader = DataLoader(
         _Batches(excerpts),
         batch_size=None,
@@ -179,6 +185,22 @@ class _Numbers:
         while True:
             yield list(range(at, at + self.share))
             at += self.step
+
+
+def _end_with_the_trainer(_worker: int) -> None:
+    """End this worker with the process that it loads for, even where that is killed.
+
+    PyTorch's own watch waits for another parent, but a worker's parent is the fork server, which lives as long as a
+    worker does.
+    """
+
+    def watch() -> None:
+        trainer = multiprocessing.parent_process()
+        if trainer is not None:
+            trainer.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _as_it_is(batch: Any) -> Any:
