@@ -231,6 +231,15 @@ def test_a_note_sounds_when_the_part_says(tools: Tools, tmp_path: Path):
     assert np.array_equal(audio, play(part, 3 * RATE, tools.fluidsynth, font, tmp_path))
 
 
+def test_parts_are_played_in_a_folder_that_is_named_from_here(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("work").mkdir()
+    part = Part("x", "other", 0, False, (Struck(0.1, 0.3, 60, 110),))
+    assert play(part, RATE, tools.fluidsynth, next(iter(tools.soundfonts.values())), Path("work")).any()
+
+
 @given(st.integers(36, 90), SEEDS, st.booleans())
 @settings(max_examples=15, deadline=None)
 def test_oscillators_play_their_notes_and_nothing_before_or_long_after(pitch: int, seed: int, held: bool):

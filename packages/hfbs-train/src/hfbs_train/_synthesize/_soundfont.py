@@ -59,7 +59,7 @@ def play(part: Part, samples: int, fluidsynth: str, soundfont: Path, folder: Pat
     # Loading all samples of a soundfont takes longer than playing those that sound.
     command += ["-o", "synth.dynamic-sample-loading=1", "-T", "raw", "-O", "float", "-E", "little"]
     run = subprocess.run(
-        [*command, "-F", str(sound), str(soundfont), "part.mid"],
+        [*command, "-F", sound.name, str(soundfont), "part.mid"],
         cwd=folder,
         capture_output=True,
         text=True,
