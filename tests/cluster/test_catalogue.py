@@ -95,6 +95,11 @@ def test_between_urls_failures_are_told_and_a_second_run_makes_only_what_is_miss
     ("words", "message"),
     [
         (["--device", "cuda"], "the cluster has no GPU, and each worker needs one: add a node, or choose --device"),
+        (
+            ["--device", "cuda:0,cuda:1"],
+            "--engine ray gives each worker a GPU of its own, got --device cuda:0,cuda:1: say cuda, "
+            "and --workers how many",
+        ),
         (["-"], "- is this machine's standard input, which no worker of a cluster has: name a file"),
     ],
 )

@@ -46,6 +46,14 @@ def check_installed() -> None:
         raise OptionError(f'--engine ray needs {missing}: pip install "hfbs-separate[ray]"')
 
 
+def check_device(device: str) -> None:
+    """Raise OptionError where a GPU is named by its number: a worker sees but the one that Ray gives it."""
+    if ":" in device or "," in device:
+        raise OptionError(
+            f"--engine ray gives each worker a GPU of its own, got --device {device}: say cuda, and --workers how many"
+        )
+
+
 def checked_here(options: "SeparatorOptions") -> "SeparatorOptions":
     """The options as the driver can check them, which may have no such device as the workers."""
     return {**options, "device": "cpu", "compiled": False}

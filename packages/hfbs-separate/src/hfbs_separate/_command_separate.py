@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from ._attempt import Work
-from ._cluster import check_installed, checked_here, separate_on_cluster
+from ._cluster import check_device, check_installed, checked_here, separate_on_cluster
 from ._cluster_worker import Order
 from ._decode import open_song
 from ._errors import AudioFileError, ClusterError, OptionError, OutputError
@@ -225,6 +225,7 @@ def separate(
     try:
         if on_cluster:
             check_installed()
+            check_device(options.get("device", "auto"))
         found = find_songs(songs, output=folder)
         if on_cluster and any(named.song == STANDARD_INPUT for named in found):
             raise OptionError("- is this machine's standard input, which no worker of a cluster has: name a file")
