@@ -109,6 +109,12 @@ def hfbs_view(*words: object) -> Result:
     return CliRunner().invoke(main, ["view", *map(str, words)], prog_name="hfbs")
 
 
+def pixels(png: bytes) -> np.ndarray:
+    """What a picture shows: (row, column, colour)."""
+    with av.open(io.BytesIO(png)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+
+
 def refusal(result: Result) -> str:
     """The one line of a refused call."""
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.output
@@ -371,17 +377,15 @@ def test_the_memory_for_a_spectrogram_does_not_grow_with_the_song() -> None:
     assert peak(60) < 1.2 * peak(20)
 
 
-def test_the_pictures_have_one_scale_and_its_colours(folder: Path, tmp_path: Path) -> None:
+def test_the_pictures_have_one_scale_and_its_colours(folder: Path) -> None:
     loud, quiet = np.full((4, 3), -12.0, np.float32), np.full((4, 3), -95.0, np.float32)
     loud[0] = (-10, -50, -91)
     scale = common_scale([quiet, loud])
     assert scale == Scale(top=-10, bottom=-90)
-    (tmp_path / "picture.png").write_bytes(picture(loud, scale))
-    with av.open(str(tmp_path / "picture.png")) as container:
-        pixels = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    shown = pixels(picture(loud, scale))
     colours = palette()
-    np.testing.assert_array_equal(pixels[0], colours[[255, 128, 0]])
-    np.testing.assert_array_equal(pixels[1], colours[3 * [round(255 * 78 / 80)]])
+    np.testing.assert_array_equal(shown[0], colours[[255, 128, 0]])
+    np.testing.assert_array_equal(shown[1], colours[3 * [round(255 * 78 / 80)]])
     song = Parsed(write_page(folder).path).song
     assert [song["colours"][0], song["colours"][-1]] == [f"#{bytes(colours[index]).hex()}" for index in (0, 255)]
 
@@ -475,6 +479,36 @@ def test_a_page_cannot_take_the_place_of_audio_or_of_a_folder(folder: Path, plac
     before = (folder / "vocals.wav").read_bytes()
     assert refusal(hfbs_view(folder, "--force", "-o", folder / place)) == f"{folder / place} {message}"
     assert (folder / "vocals.wav").read_bytes() == before
+
+
+def test_a_picture_shows_the_tracks_of_the_page_one_above_the_other(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "song.png"
+    result = hfbs_view(folder, "--picture", file)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines() == [str(folder / "My song.html"), str(file)]
+    tracks = Parsed(folder / "My song.html").song["tracks"]
+    alone = [pixels(base64.b64decode(track["picture"].partition(",")[2])) for track in tracks]
+    line = np.broadcast_to(palette()[255], (3, *alone[0].shape[1:]))
+    expected = [part for each in alone for part in (line, each)][1:]
+    np.testing.assert_array_equal(pixels(file.read_bytes()), np.concatenate(expected))
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("song.html", "{} is no name of a picture: let it end in .png"),
+        ("none/song.png", "there is no folder {.parent}: create it, or name another place with --picture"),
+        ("song.png", "{} exists: add --force to overwrite it, or name another place with --picture"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused_before_the_page_is_written(
+    folder: Path, tmp_path: Path, place: str, message: str
+) -> None:
+    (tmp_path / "song.png").write_text("precious")
+    picture_file = tmp_path / place
+    assert refusal(hfbs_view(folder, "--picture", picture_file)) == message.format(picture_file)
+    assert not (folder / "My song.html").exists()
+    assert (tmp_path / "song.png").read_text() == "precious"
 
 
 def test_a_page_in_no_folder_is_refused(folder: Path) -> None:

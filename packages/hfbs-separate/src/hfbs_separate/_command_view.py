@@ -35,8 +35,16 @@ from .view import write_page
     help="Audio in the page: MP3 of the highest variable bit rate, which every browser plays, or FLAC of 24 bits, "
     "which loses nothing and makes the page several times as large.",
 )
-@click.option("--force", is_flag=True, help="Overwrite a page that is there. Without it, that is an error.")
-def view(folder: Path, mixture: Path | None, page: Path | None, audio_format: AudioFormat, force: bool) -> None:
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Write the spectrograms as a picture, too, one above the other in the page's order.",
+)
+@click.option("--force", is_flag=True, help="Overwrite files that are there. Without it, that is an error.")
+def view(
+    folder: Path, mixture: Path | None, page: Path | None, audio_format: AudioFormat, picture: Path | None, force: bool
+) -> None:
     """Write one HTML page that plays the stems in FOLDER in sync, with solo, mute and volume for each, beside their
     spectrograms.
 
@@ -47,11 +55,19 @@ def view(folder: Path, mixture: Path | None, page: Path | None, audio_format: Au
     try:
         with terminal.bar("drawing and encoding") as progress:
             written = write_page(
-                folder, page, mixture=mixture, audio_format=audio_format, overwrite=force, progress=progress
+                folder,
+                page,
+                mixture=mixture,
+                picture_file=picture,
+                audio_format=audio_format,
+                overwrite=force,
+                progress=progress,
             )
     except (AudioFileError, OutputError) as error:
         raise click.ClickException(str(error)) from error
     for warning in written.warnings:
         terminal.warn(warning)
     terminal.wrote(written.path)
+    if picture is not None:
+        terminal.wrote(picture)
     terminal.say(f"{', '.join(written.tracks)}; {clock(written.seconds)}, {written.size / 1e6:.1f} MB")

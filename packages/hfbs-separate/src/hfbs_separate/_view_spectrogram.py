@@ -18,6 +18,8 @@ ROWS: Final = 256
 COLUMNS: Final = 1600
 RANGE_DB: Final = 80
 
+_LINE = 3  # rows
+
 _LOWEST, _HIGHEST = 30.0, 20_000.0  # Hz
 # Long windows tell the low notes apart, short ones the beats: seconds of each window, shared out around _CROSSOVER.
 _LONG, _SHORT = 8192 / 44100, 2048 / 44100
@@ -166,6 +168,12 @@ def palette() -> NDArray[np.uint8]:
     places = np.linspace(0, len(stops) - 1, 256)
     colours = [np.interp(places, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
     return np.rint(np.stack(colours, axis=1)).astype(np.uint8)
+
+
+def stacked(tracks: Sequence[Levels], scale: Scale) -> Levels:
+    """Tracks of one length one above the other, with a bright line between."""
+    line = np.full((_LINE, tracks[0].shape[1]), scale.top, np.float32)
+    return np.concatenate([part for levels in tracks for part in (line, levels)][1:])
 
 
 def picture(levels: Levels, scale: Scale) -> bytes:

@@ -17,12 +17,12 @@ from ._parts import write_atomically
 from ._types import Audio, Progress
 from ._view_audio import AUDIO_FORMATS, LEADS, AudioFormat, encode, encoded_rate
 from ._view_page import page_parts
-from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture
+from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture, stacked
 from ._view_tracks import Survey, Track, as_text, blocks_of, find_tracks, survey
 from ._write import decibels
 from .terminal import clock
 
-_SUFFIXES = (".html", ".htm")
+_PAGES, _PICTURES = (".html", ".htm"), (".png",)
 _IN_MEMORY = 1 << 25  # bytes of an encoded track, beyond which it waits on the disk
 _LARGE_PAGE = 300e6  # bytes
 _LARGE_DECODED = 2e9  # bytes
@@ -55,6 +55,7 @@ def write_page(
     page: str | os.PathLike[str] | None = None,
     *,
     mixture: str | os.PathLike[str] | None = None,
+    picture_file: str | os.PathLike[str] | None = None,
     audio_format: AudioFormat = "mp3",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -65,21 +66,26 @@ def write_page(
         folder: of one song: every audio file in it is a stem, but for one named "mixture".
         page: where the page goes, ``.html`` or ``.htm``. None: into the folder, by the folder's name.
         mixture: a file of the whole song. None: the folder's file named "mixture", if there is one.
+        picture_file: where the tracks' spectrograms go by themselves, one above the other in the page's order,
+            ``.png``. None: nowhere.
         audio_format: ``"mp3"``, or ``"flac"`` for lossless audio in a page several times as large.
-        overwrite: whether a page that is there is replaced.
+        overwrite: whether files that are there are replaced.
         progress: called with (samples done, samples in all) while tracks are drawn and encoded.
 
     Raises:
         OptionError: ``audio_format`` is none.
         AudioFileError: there is no stem, a file cannot be read, or rates or lengths differ.
-        OutputError: the page exists, has no name of a page, or cannot be written; what was there is still there.
+        OutputError: the page or the picture exists, has a name of something else, or cannot be written; what was
+            there is still there.
     """
     if audio_format not in AUDIO_FORMATS:
         raise OptionError(f"audio_format is {' or '.join(AUDIO_FORMATS)}, got {audio_format!r}")
     source = Path(folder)
     name = source.resolve().name or "stems"
     target = source / f"{name}.html" if page is None else Path(page)
-    _check_place(target, named=page is not None, overwrite=overwrite)
+    _check_place(target, _PAGES, "page", "-o" if page is not None else None, overwrite=overwrite)
+    if picture_file is not None:
+        _check_place(Path(picture_file), _PICTURES, "picture", "--picture", overwrite=overwrite)
     tracks = find_tracks(source, None if mixture is None else Path(mixture))
     found = survey(tracks)
     gain = full_scale_gain(CODINGS[audio_format], -found.peak, found.peak)
@@ -97,21 +103,24 @@ def write_page(
             write_atomically(target, page_parts(as_text(name), song, audio))
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
+    if picture_file is not None:
+        _write_picture(Path(picture_file), levels)
     size = target.stat().st_size
     seconds = found.samples / tracks[0].sample_rate
     warnings = (*found.warnings, *_too_much(target, size, tracks, found.samples))
     return Page(target, tuple(track.name for track in tracks), seconds, gain, size, warnings)
 
 
-def _check_place(page: Path, *, named: bool, overwrite: bool) -> None:
-    if page.suffix.lower() not in _SUFFIXES:
-        raise OutputError(f"{page} is no name of a page: let it end in .html")
-    if named and not page.parent.is_dir():
-        raise OutputError(f"there is no folder {page.parent}: create it, or name another place with -o")
-    if page.is_dir():
-        raise OutputError(f"{page} is a folder: name another place with -o")
-    if page.exists() and not overwrite:
-        raise OutputError(f"{page} exists: add --force to overwrite it, or name another place with -o")
+def _check_place(place: Path, suffixes: Sequence[str], kind: str, option: str | None, *, overwrite: bool) -> None:
+    """Refuse a place for a file; the option that names it is None where nobody has named it."""
+    if place.suffix.lower() not in suffixes:
+        raise OutputError(f"{place} is no name of a {kind}: let it end in {suffixes[0]}")
+    if option is not None and not place.parent.is_dir():
+        raise OutputError(f"there is no folder {place.parent}: create it, or name another place with {option}")
+    if place.is_dir():
+        raise OutputError(f"{place} is a folder: name another place with {option or '-o'}")
+    if place.exists() and not overwrite:
+        raise OutputError(f"{place} exists: add --force to overwrite it, or name another place with {option or '-o'}")
 
 
 def _drawn(
@@ -125,6 +134,14 @@ def _drawn(
         done += block.shape[1]
         if progress is not None:
             progress(done, total)
+
+
+def _write_picture(target: Path, levels: Sequence[Levels]) -> None:
+    scale = common_scale(levels)
+    try:
+        write_atomically(target, [picture(stacked(levels, scale), scale)])
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def _description(
