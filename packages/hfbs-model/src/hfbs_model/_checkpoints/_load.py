@@ -143,7 +143,7 @@ def settle(evidence: Evidence) -> Settled:
     if settling.missing and not ours and (known := registry_source(evidence.path)) is not None:
         settling, weights, parts = _settle((*sources, known), spelled, architecture)
     notes = evidence.notes
-    if stored_as_half(weights):
+    if not ours and stored_as_half(weights):  # whoever wrote our own format so has chosen it
         notes = (*notes, "the file holds half precision; the model computes in float32")
     report = Report(tuple(settling.findings), tuple(parts.recipe), notes, evidence.unused)
     return Settled(settling, weights, parts, report, provenance_of(evidence.metadata, evidence.path))
