@@ -174,6 +174,8 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def demo(session: nox.Session) -> None:
-    """Separate a song, and say where its stems are."""
-    sync(session, "--package=hfbs-separate", "--group=demo")
-    session.run("python", "docs/examples/demo.py", *session.posargs)
+    """Separate the song that ships with the model that does, say where the stems are, and score them."""
+    sync(session, "--package=hfbs-separate")
+    session.run("hfbs", "demo", "-o", "demo-output", "--force")
+    scored = ["--stem=vocals", "--stem=instrumental=drums+bass+other", "--metric=sdr"]
+    session.run("hfbs", "evaluate", "tests/demo_song", "--estimates", "demo-output", *scored)

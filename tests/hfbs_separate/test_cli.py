@@ -341,9 +341,9 @@ def test_a_device_that_is_not_there_is_refused(
     assert message.startswith("device cuda was asked for, but PyTorch sees none on this machine: use cpu")
 
 
-def test_a_missing_option_is_named(song: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["separate", str(song)], prog_name="hfbs")
-    assert refusal(result, tmp_path / "out") == "Missing option '--checkpoint'."
+def test_a_missing_song_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["separate"], prog_name="hfbs")
+    assert refusal(result, tmp_path / "out") == "Missing argument 'SONG...'."
 
 
 def test_a_song_that_fails_in_the_work_is_reported_and_the_others_are_separated(

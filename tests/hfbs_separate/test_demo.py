@@ -1,67 +1,112 @@
-"""The demo separates with the real command, and its check can fail."""
+"""What ships with the package: it is small, says what it is, separates, and is what a newcomer gets."""
 
-import importlib.util
+import hashlib
+import json
+import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner, Result
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "demo.py"
+from hfbs_model import inspect_checkpoint
+from hfbs_separate import Separator
+from hfbs_separate._checkpoint_option import ABOUT_DEMO
+from hfbs_separate.cli import main
+from hfbs_separate.demo import CARD, MODEL, SONG
+from hfbs_separate.evaluation import sdr
 
-
-@pytest.fixture
-def demo(tmp_path: Path) -> ModuleType:
-    """The demo, with a second of made-up music and its output in a folder of its own."""
-    specification = importlib.util.spec_from_file_location("demo", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    vars(module).update(ROOT=tmp_path, OUTPUT=tmp_path / "demo-output", SONG=tmp_path / "none", SECONDS=1)
-    return module
+STEMS = Path(__file__).parents[1] / "demo_song" / "song"
 
 
-def test_the_demo_separates_and_says_where_the_stems_are(
-    demo: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    demo.main()
-    output, said = capfd.readouterr()
-    assert "not a trained model" in output
-    assert "$ hfbs separate demo-output/song.wav " in output
-    assert "Together they are the song: the difference is at -1" in output
-    assert ", float32" in said.splitlines()[0]
-    assert "Warning" not in said
-    low, high = (
-        soundfile.read(tmp_path / "demo-output" / "stems" / "song" / f"{stem}.wav")[0] for stem in ("low", "high")
-    )
-    spectra = [np.abs(np.fft.rfft(stem[:, 0] * np.hanning(len(stem)))) ** 2 for stem in (low, high)]
-    assert spectra[0][500:].sum() < 1e-4 * spectra[0].sum()
-    assert spectra[1][:120].sum() < 1e-4 * spectra[0][:120].sum()
+def hfbs(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words], prog_name="hfbs")
 
 
-def test_the_demo_fails_when_the_stems_are_not_the_song(demo: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silence(song: Path, checkpoint: Path, config: Path, folder: Path) -> list[Path]:
-        files = [demo.OUTPUT / "low.wav", demo.OUTPUT / "high.wav"]
-        for file in files:
-            soundfile.write(file, np.zeros((44100, 2)), 44100)
-        return files
-
-    monkeypatch.setattr(demo, "separate", silence)
-    with pytest.raises(SystemExit, match=r"The stems' sum is 0\.0 dB off the song; -100 dB is allowed\."):
-        demo.main()
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-def test_the_demos_shares_sum_to_one(demo: ModuleType) -> None:
-    shares = [demo.low_share(hertz) for hertz in np.geomspace(1, 22050, 200)]
-    assert shares[0] == 1
-    assert shares[-1] == 0
-    assert shares == sorted(shares, reverse=True)
-    assert demo.low_share((demo.FADE_FROM * demo.FADE_TO) ** 0.5) == pytest.approx(0.5)
-    weights = demo.crossover_weights()
-    for band in range(62):
-        heads = [weights[f"mask_estimators.{stem}.to_freqs.{band}.0.2.bias"] for stem in (0, 1)]
-        half = len(heads[0]) // 2
-        assert np.allclose((heads[0] + heads[1])[:half].reshape(-1, 2), [1, 0])
+def read(path: Path) -> np.ndarray:
+    """Samples of a file: float32, (channel, time)."""
+    return soundfile.read(path, dtype="float32")[0].T
+
+
+def test_model_and_song_are_small_enough_to_ship() -> None:
+    assert MODEL.stat().st_size <= 6e6
+    assert SONG.stat().st_size <= 1.5e6
+
+
+def test_the_model_holds_all_its_settings_and_whence_it_is() -> None:
+    inspection = inspect_checkpoint(MODEL)
+    assert not inspection.report.differences
+    assert inspection.values["stems"] == ("vocals", "instrumental")
+    assert {"licence", "data", "card"} <= inspection.provenance.keys()
+
+
+def test_the_card_is_of_this_model() -> None:
+    card = CARD.read_text(encoding="utf-8")
+    assert hashlib.sha256(MODEL.read_bytes()).hexdigest() in card
+    assert re.search(r"hfbs evaluate .* --checkpoint demo", card)
+
+
+def test_the_song_is_the_sum_of_the_true_stems() -> None:
+    total = sum(read(STEMS / f"{stem}.ogg") for stem in ("vocals", "drums", "bass", "other"))
+    assert isinstance(total, np.ndarray)
+    assert sdr(total, read(SONG)) > 15  # each is Vorbis
+
+
+def test_it_separates_a_song_that_it_was_not_trained_on() -> None:
+    mixture, vocals = read(SONG), read(STEMS / "vocals.ogg")
+    stems = Separator.from_checkpoint(MODEL, device="cpu").separate(mixture, 44100)
+    assert sdr(vocals, stems["vocals"]) > sdr(vocals, mixture) + 10
+    assert sdr(mixture - vocals, stems["instrumental"]) > sdr(mixture - vocals, mixture) + 5
+
+
+def test_a_song_alone_is_enough_for_stems() -> None:
+    soundfile.write("my song.wav", np.random.default_rng(0).normal(0, 0.1, (30000, 2)), 44100)
+    result = hfbs("separate", "my song.wav")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines() == ["stems/my song/vocals.wav", "stems/my song/instrumental.wav"]
+    assert ABOUT_DEMO in result.stderr
+    assert "warning" not in result.stderr
+    record = json.loads(Path("stems/my song/separation.json").read_text())
+    assert record["checkpoint"]["weights"]["sha256"] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+
+
+def test_a_chosen_model_is_not_explained(tiny_checkpoint: tuple[Path, Path]) -> None:
+    soundfile.write("song.wav", np.zeros((3000, 2)), 44100)
+    weights, config = tiny_checkpoint
+    result = hfbs("separate", "song.wav", "--checkpoint", weights, "--config", config)
+    assert result.exit_code == 0, result.stderr
+    assert "hfbs models" not in result.stderr
+
+
+def test_a_file_named_as_the_model_is_reached_by_its_path() -> None:
+    Path("demo").write_bytes(b"no checkpoint")
+    assert hfbs("inspect", "demo").exit_code == 0
+    assert "no checkpoint" not in hfbs("inspect", "demo").stdout
+    assert hfbs("inspect", "./demo").exit_code == 2
+
+
+def test_the_demo_writes_stems_page_and_picture_and_says_where() -> None:
+    result = hfbs("demo", "-o", "here/there")
+    assert result.exit_code == 0, result.stderr
+    folder = Path("here/there")
+    wanted = ["song.ogg", "song/vocals.wav", "song/instrumental.wav", "song/song.html", "song/song.png"]
+    assert result.stdout.splitlines() == [str(folder / name) for name in wanted]
+    assert all((folder / name).stat().st_size > 0 for name in wanted)
+    assert f"$ hfbs separate {folder}/song.ogg -o {folder}\n" in result.stderr
+    again = hfbs("demo", "-o", folder)
+    assert again.exit_code == 2
+    assert "song.ogg exists: add --force" in again.stderr
+    assert hfbs("demo", "-o", folder, "--force").exit_code == 0
+
+
+def test_a_demo_that_cannot_be_written_says_so() -> None:
+    Path("taken").write_text("a file")
+    result = hfbs("demo", "-o", "taken/below")
+    assert result.exit_code == 2
+    assert "cannot be written: not a directory" in result.stderr

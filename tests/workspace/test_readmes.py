@@ -97,6 +97,27 @@ def test_the_commands_and_options_that_the_pages_name_exist():
                 assert re.search(rf"{re.escape(option)}\b", told), f"{where}: {words[0]} has no {option}"
 
 
+def test_the_screens_of_the_readme_are_what_its_commands_show(tmp_path: Path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    screens = re.findall(r"^```console\n((?:\$ [^\n]*\n)+)```\n\n```text\n(.*?)^```$", readme, re.M | re.S)
+    assert len(screens) >= 4
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for commands, screen in screens:
+        script = "".join(line.removeprefix("$ ") + "\n" for line in commands.splitlines())
+        environment = {**os.environ, "PATH": path, "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+        run = subprocess.run(
+            ["sh", "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        shown = iter([line.rstrip() for line in run.stdout.splitlines()])
+        for line in screen.splitlines():  # some are left out, none is changed or moved
+            assert not line or line in shown, f"{script}does not show, or not there:\n{line}\nbut\n{run.stdout}"
+
+
 @cache
 def help_of(command: str, *subcommand: str) -> str:
     words = [Path(sys.executable).with_name(command), *subcommand, "--help"]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._checkpoint_option import CHECKPOINT
 from ._loading import loaded
-from ._settings_option import FILE, settings_options
+from ._settings_option import settings_options
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _OURS = ".safetensors"
 
 
 @click.command()
-@click.argument("old", type=FILE)
+@click.argument("old", type=CHECKPOINT)
 @click.argument("new", type=click.Path(dir_okay=False, path_type=Path))
 @settings_options
 @click.option("--half", is_flag=True, help="Store weights in float16, which halves the file. For .safetensors only.")
@@ -34,7 +35,7 @@ def convert(
     half: bool,
     force: bool,
 ) -> None:
-    """Convert the checkpoint OLD to NEW.
+    """Convert the checkpoint OLD, a file or 'demo', to NEW.
 
     NEW.safetensors is one file that needs no YAML: it holds all settings, and whence it is. NEW.ckpt is MSST's layout,
     with NEW.yaml beside it.

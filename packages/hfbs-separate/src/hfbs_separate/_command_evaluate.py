@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from ._checkpoint_option import CHECKPOINT
 from ._errors import AudioFileError, DatasetError, OptionError, OutputError, SeparationError
 from ._evaluation._extra import import_extra
 from ._evaluation._files import Outputs
@@ -22,7 +23,7 @@ from ._evaluation._names import ANCHORS, METRICS
 from ._evaluation._songs import Estimate, Song, load_estimates
 from ._loading import loaded
 from ._separator_options import NAMES, about_separator, needed_settings, separator_of, separator_options
-from ._settings_option import FILE, settings_options
+from ._settings_option import settings_options
 from ._types import Audio, Progress
 from .terminal import Terminal
 
@@ -54,7 +55,7 @@ def _stems(
 
 @click.command()
 @click.argument("folder", type=_FOLDER)
-@click.option("--checkpoint", type=FILE, help="Score this model: its weights, as for hfbs separate.")
+@click.option("--checkpoint", type=CHECKPOINT, help="Score this model: its weights, or 'demo', as for hfbs separate.")
 @settings_options
 @separator_options
 @click.option(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._checkpoint_option import CHECKPOINT
 from ._errors import OptionError
 from ._loading import inspected
 from ._options import samples_per_chunk
-from ._settings_option import FILE, settings_options
+from ._settings_option import settings_options
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _USUAL = {"sample_rate": 44100, "chunk_size": 352800}
 
 
 @click.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=CHECKPOINT)
 @settings_options
 @click.option(
     "--chunk-seconds",
@@ -52,8 +53,9 @@ def inspect(
 ) -> None:
     """Show what the checkpoint FILE is: its architecture, bands, parameters, memory, and where each setting is from.
 
-    Weights alone are enough; what they do not tell is listed with its usual values. No model is built and no code
-    in the file run. The exit code is 1 where YAML or --set contradict the weights.
+    FILE may be 'demo', the small model that comes with hfbs. Weights alone are enough; what they do not tell is listed
+    with its usual values. No model is built and no code in the file run. The exit code is 1 where YAML or --set
+    contradict the weights.
     """
     terminal = Terminal()
     with terminal.busy(f"reading {file.name}"):

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from ._attempt import Work
+from ._checkpoint_option import ABOUT_DEMO, CHECKPOINT, DEMO
 from ._cluster import check_device, check_installed, checked_here, separate_on_cluster
 from ._cluster_worker import Order
 from ._decode import open_song
@@ -20,10 +21,11 @@ from ._options import COMBINATIONS, ENGINES, EXTENSIONS, SAMPLE_FORMATS, SampleF
 from ._places import DEFAULT_NAMES, Job, plan_jobs, refuse_existing
 from ._remote import Place, place_of
 from ._separator_options import separator_options
-from ._settings_option import FILE, settings_options
+from ._settings_option import settings_options
 from ._songs import find_songs
 from ._source import STANDARD_INPUT
 from .completion import files, folders
+from .demo import MODEL
 from .terminal import Speech, Terminal
 
 if TYPE_CHECKING:
@@ -63,17 +65,19 @@ def _place(_context: click.Context, _option: click.Parameter, text: str) -> Plac
 @click.argument("songs", metavar="SONG...", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "--checkpoint",
-    required=True,
-    type=FILE,
+    type=CHECKPOINT,
+    default=DEMO,
+    show_default=True,
     help="The model's weights: .safetensors, or a PyTorch file (.ckpt, .pt, .pth, .th, .bin). hfbs inspect shows what "
-    "they tell by themselves.",
+    "they tell by themselves. demo: the small model that comes with hfbs, for vocals and instrumental.",
 )
 @settings_options
 @click.option(
     "-o",
     "--output",
     "folder",
-    required=True,
+    default="stems",
+    show_default=True,
     callback=_place,
     shell_complete=folders,
     help="Stems go to FOLDER/<song's name>/<stem>.wav, or as --name and --format have it, each as long as its song. "
@@ -122,7 +126,7 @@ def _place(_context: click.Context, _option: click.Parameter, text: str) -> Plac
     "--with",
     "others",
     multiple=True,
-    type=FILE,
+    type=CHECKPOINT,
     metavar="FILE",
     help="Put this model's stems together with those of --checkpoint: a file by hfbs convert, which needs no YAML. May "
     "be given many times. Only stems that all models have are given.",
@@ -264,6 +268,8 @@ def separate(
         terminal.say(built.separator.computes_on)
     for line in built.about:
         terminal.say(line)
+    if checkpoint == MODEL:
+        terminal.say(ABOUT_DEMO)
     try:
         if on_cluster:
             order = Order(model, digests, sample_format, skip_existing)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import click
 
 from ._command_convert import convert
+from ._command_demo import demo
 from ._command_download import fetch
 from ._command_evaluate import evaluate
 from ._command_inspect import inspect
@@ -28,4 +29,5 @@ main.add_command(convert)
 main.add_command(models)
 main.add_command(fetch)
 main.add_command(view)
+main.add_command(demo)
 main.add_command(completion)
