@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 import pytest
-from packaging.version import Version
 
-from workspace._repository import MEMBERS, ROOT, Member
+from release.members import Member
+from release.versions import next_breaking
+from workspace._repository import MEMBERS, ROOT
 
 # Which packages a package may require. Everything else here it must not know.
 BELOW = {
@@ -35,13 +36,13 @@ def test_a_package_requires_only_packages_below_it(member: Member):
 
 
 @each_member
-def test_a_sibling_is_bounded_to_its_present_minor_version(member: Member):
+def test_a_sibling_is_bounded_below_the_next_version_that_may_break(member: Member):
     for requirement in member.requirements:
         if requirement.name in MEMBERS:
             present = MEMBERS[requirement.name].version
-            next_minor = Version(f"{present.major}.{present.minor + 1}.0")
+            breaking = next_breaking(present)
             assert requirement.specifier.contains(present), f"{requirement} excludes {present}, the version here"
-            assert not requirement.specifier.contains(next_minor), f"{requirement} admits {next_minor}"
+            assert not requirement.specifier.contains(breaking), f"{requirement} admits {breaking}"
 
 
 @each_member

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from hfbs_train import RunConfiguration
-from workspace._repository import MEMBERS, ROOT, Member
+from release.members import Member
+from workspace._repository import MEMBERS, ROOT
 
 PAGES = (
     ROOT / "README.md",
