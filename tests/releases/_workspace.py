@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from release.commands import output_of
 from release.repository import Repository
 
 ROOT = """\
@@ -60,10 +61,6 @@ def write_member(root: Path, name: str, modules: dict[str, str], dependencies: s
         (folder / path).write_text(text, encoding="utf-8")
 
 
-def commit_all(repository: Repository) -> None:
-    repository.commit("Change something", repository.root)
-
-
 def make_workspace(root: Path) -> Repository:
     """hfbs-attention, and hfbs-model that requires it, in a first commit."""
     modules = {"__init__": "from ._attend import Attend as Attend\n", "_attend": ATTENTION}
@@ -73,13 +70,29 @@ def make_workspace(root: Path) -> Repository:
     write_member(root, "hfbs-model", {"__init__": "from hfbs_attention import Attend\n"}, sibling, extra)
     (root / "pyproject.toml").write_text(ROOT)
     (root / ".gitignore").write_text("dist/\n__pycache__/\n")
-    repository = Repository(root)
-    repository.git("init", "--quiet", "--initial-branch", "main")
-    for key, value in {
-        "user.name": "Somebody",
-        "user.email": "somebody@example.org",
-        "commit.gpgsign": "false",
-    }.items():
-        repository.git("config", key, value)
+    output_of("uv", "lock", "--quiet", cwd=root)
+    repository = begin(root)
     commit_all(repository)
     return repository
+
+
+def begin(root: Path) -> Repository:
+    """Put a folder under git, on the branch main, with nothing committed yet."""
+    repository = Repository(root)
+    repository.git("init", "--quiet", "--initial-branch", "main")
+    for key, value in (("user.name", "Somebody"), ("user.email", "somebody@example.org"), ("commit.gpgsign", "false")):
+        repository.git("config", key, value)
+    return repository
+
+
+def commit_all(repository: Repository) -> None:
+    repository.commit("Change something", repository.root)
+
+
+def edit(repository: Repository, path: str, old: str, new: str) -> None:
+    """Commit a change to one file, which must hold what is changed."""
+    file = repository.root / path
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    commit_all(repository)

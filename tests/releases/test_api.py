@@ -6,7 +6,7 @@ from release.__main__ import main
 from release.api import Comparison, compare
 from release.members import read_members
 from release.repository import Repository
-from releases._workspace import commit_all
+from releases._workspace import commit_all, edit
 
 ATTEND = "packages/hfbs-attention/src/hfbs_attention/_attend.py"
 INIT = "packages/hfbs-attention/src/hfbs_attention/__init__.py"
@@ -15,11 +15,7 @@ INIT = "packages/hfbs-attention/src/hfbs_attention/__init__.py"
 def comparison(repository: Repository, path: str, old: str, new: str) -> Comparison:
     """hfbs-attention, released as it is, after `old` has become `new` in one of its files."""
     repository.git("tag", "hfbs-attention-v0.1.0")
-    file = repository.root / path
-    text = file.read_text(encoding="utf-8")
-    assert old in text
-    file.write_text(text.replace(old, new), encoding="utf-8")
-    commit_all(repository)
+    edit(repository, path, old, new)
     return compare(repository, read_members(repository.root)["hfbs-attention"])
 
 

@@ -104,6 +104,14 @@ def public_modules(member: Member) -> Iterator[ModuleType]:
 
 
 @each_member
+def test_the_page_on_packages_names_every_public_module(member: Member):
+    section = (ROOT / "docs" / "packages.md").read_text(encoding="utf-8").partition("## Public names")[2]
+    modules = [module.__name__ for module in public_modules(member)][1:]
+    named = {name.rpartition(".")[2] if member.name == "hfbs-experimental" else name for name in modules}
+    assert named <= {*re.findall(r"`([\w.]+)`", section)}
+
+
+@each_member
 def test_every_package_has_its_types_checked(member: Member):
     """By folders that are there: a pattern may come to match nothing, and no error would tell."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]

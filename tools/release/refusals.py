@@ -45,7 +45,7 @@ def plan(repository: Repository, name: str, part: str, raise_bounds_of: tuple[st
     members = read_members(repository.root)
     member = member_of(members, name)
     known = _part(part)
-    raised = tuple(_dependent(members, sibling, name) for sibling in raise_bounds_of)
+    raised = tuple(_dependent(members, sibling, name) for sibling in dict.fromkeys(raise_bounds_of))
     _refuse_unsettled(repository)
     version = bumped(member.version, known)
     if known == "first" and (last := repository.last_tag(name)):
