@@ -76,13 +76,13 @@ def _tell_bounds(planned: Plan) -> None:
             print(f"{sibling} {verb} {planned.member} {short(planned.version)}; its tests say whether it may")
 
 
-def tests_of(sibling: Member) -> tuple[str, ...]:
+def nox_for(sibling: Member) -> tuple[str, ...]:
     """nox and its options, for the tests of one member beside its declared dependencies alone."""
     return sys.executable, "-m", "nox", "--session", f"tests-3.12(package='{sibling}')"
 
 
 def _tests_pass(sibling: Member) -> bool:
-    return subprocess.run(tests_of(sibling), check=False).returncode == 0
+    return subprocess.run(nox_for(sibling), check=False).returncode == 0
 
 
 def _api(repository: Repository, names: list[str]) -> int:

@@ -46,7 +46,9 @@ def perform(
         for sibling in (*plan.widened, *plan.raised):
             if not tests_pass(sibling):
                 raise ReleaseError(f"{sibling} fails its tests beside {plan.member} {plan.version}: mend it first")
-        output_of("uv", "lock", "--quiet", cwd=repository.root)
+        # The lock holds versions and bounds; the first release changes neither.
+        if any(line.endswith("pyproject.toml") for line in repository.changes):
+            output_of("uv", "lock", "--quiet", cwd=repository.root)
         built = build(read_members(repository.root)[plan.member.name], repository.root, Path(temporary))
         check(built)
         if dry_run:
