@@ -39,16 +39,11 @@ def test_before_the_first_release_there_is_nothing(history: History):
         history[0].by_pip("hfbs-filterbanks")
 
 
-def test_all_packages_resolve_together_after_the_first_release_and_after_the_last(history: History):
-    assert ours(history[1].by_uv(*MEMBERS)) == dict.fromkeys((name.removeprefix("hfbs-") for name in MEMBERS), "0.1.0")
-    assert ours(history[4].by_uv(*MEMBERS)) == {
-        "attention": "0.2.0",
-        "experimental": "0.1.0",
-        "filterbanks": "0.2.0",
-        "model": "0.1.1",
-        "separate": "0.1.0",
-        "train": "0.1.0",
-    }
+def test_all_packages_resolve_together_after_the_first_release_and_the_last(history: History):
+    """The newest of each that the others admit: hfbs-experimental and hfbs-separate still bound what lies below them."""
+    first = dict.fromkeys((name.removeprefix("hfbs-") for name in MEMBERS), "0.1.0")
+    assert ours(history[1].by_uv(*MEMBERS)) == first
+    assert ours(history[4].by_uv(*MEMBERS)) == {**first, "model": "0.1.1"}
 
 
 @pytest.mark.parametrize(
