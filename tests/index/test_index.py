@@ -40,7 +40,7 @@ def test_before_the_first_release_there_is_nothing(history: History):
 
 
 def test_all_packages_resolve_together_after_the_first_release_and_the_last(history: History):
-    """The newest of each that the others admit: hfbs-experimental and hfbs-separate still bound what lies below them."""
+    """The newest of each that the others admit: hfbs-experimental and hfbs-separate still bound what is below."""
     first = dict.fromkeys((name.removeprefix("hfbs-") for name in MEMBERS), "0.1.0")
     assert ours(history[1].by_uv(*MEMBERS)) == first
     assert ours(history[4].by_uv(*MEMBERS)) == {**first, "model": "0.1.1"}
