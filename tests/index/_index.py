@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from packaging.requirements import Requirement
 
@@ -45,9 +46,13 @@ class Index:
 
     def by_pip(self, *requirements: str, options: tuple[str, ...] = ()) -> dict[str, str]:
         """The versions that pip resolves, by name; nothing is installed."""
-        settings = ["--quiet", "--dry-run", "--ignore-installed", "--report=-", self.extra, *options]
-        report = json.loads(run(sys.executable, "-m", "pip", "install", *settings, *requirements))
-        return {each["metadata"]["name"]: each["metadata"]["version"] for each in report["install"]}
+        with TemporaryDirectory() as folder:
+            report = Path(folder) / "report.json"
+            # Not quiet: pip would keep to itself why requirements cannot be met.
+            settings = ["--dry-run", "--ignore-installed", f"--report={report}", self.extra, *options]
+            run(sys.executable, "-m", "pip", "install", *settings, *requirements)
+            resolved = json.loads(report.read_text(encoding="utf-8"))["install"]
+        return {each["metadata"]["name"]: each["metadata"]["version"] for each in resolved}
 
     def install(self, installer: str, requirement: str, folder: Path) -> Path:
         """Install into a new environment in `folder`, and give its interpreter."""
