@@ -67,8 +67,8 @@ def git(*arguments: str) -> int:
 def tests(session: nox.Session, package: str) -> None:
     """Test one package beside its declared dependencies alone, or the workspace as a whole."""
     if package == "workspace":
-        sync(session, *WHOLE, "--group=test")
-        session.run("pytest", "tests/workspace", *session.posargs)
+        sync(session, *WHOLE, "--group=test", "--group=release")
+        session.run("pytest", "tests/workspace", "tests/releases", *session.posargs)
         return
     extras = [f"--extra={extra}" for extra in PACKAGES[package]]
     sync(session, f"--package={package}", *extras, *GROUPS[package])
@@ -121,7 +121,7 @@ def typecheck(session: nox.Session) -> None:
     sync(
         session,
         *WHOLE,
-        *(f"--group={group}" for group in ("typecheck", "test", "oracles", "browser", "cluster", "parity")),
+        *(f"--group={group}" for group in ("typecheck", "test", "oracles", "browser", "cluster", "parity", "index")),
     )
     session.run("pyright")
     session.run("pyright", "--project", "tests")
@@ -132,6 +132,36 @@ def wheels(session: nox.Session) -> None:
     """Build every package and install what was built, together and alone, outside the workspace."""
     sync(session, "--only-group=test")
     session.run("pytest", "tests/wheels", *session.posargs)
+
+
+@nox.session(python="3.12")
+def release(session: nox.Session) -> None:
+    """Release one package: its name, then `patch`, `minor`, `major` or `first`; --dry-run, --raise SIBLING."""
+    releasing(session, "make")
+
+
+@nox.session(python="3.12")
+def api(session: nox.Session) -> None:
+    """Compare public names with those of the last releases: what breaks must be announced."""
+    releasing(session, "api")
+
+
+@nox.session(python="3.12")
+def dist(session: nox.Session) -> None:
+    """Build the package that a tag names, such as hfbs-attention-v0.2.0, and check what was built."""
+    releasing(session, "dist")
+
+
+def releasing(session: nox.Session, command: str) -> None:
+    sync(session, "--only-group=release")
+    session.run("python", "-m", "release", command, *session.posargs, env={"PYTHONPATH": "tools"})
+
+
+@nox.session(python="3.12")
+def index(session: nox.Session) -> None:
+    """Release and publish to a package index on this machine, and install from there with pip and uv."""
+    sync(session, "--only-group=test", "--only-group=index")
+    session.run("pytest", "tests/index", *session.posargs)
 
 
 @nox.session(python="3.12", reuse_venv=False)

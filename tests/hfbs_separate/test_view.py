@@ -111,7 +111,7 @@ def hfbs_view(*words: object) -> Result:
 
 def pixels(png: bytes) -> np.ndarray:
     """What a picture shows: (row, column, colour)."""
-    with av.open(io.BytesIO(png)) as container:
+    with av.open(io.BytesIO(png), "r") as container:
         return next(container.decode(video=0)).to_ndarray(format="rgb24")
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 import pytest
-from packaging.version import Version
 
-from workspace._repository import MEMBERS, ROOT, Member
+from release.members import Member
+from release.versions import next_breaking
+from workspace._repository import MEMBERS, ROOT
 
 # Which packages a package may require. Everything else here it must not know.
 BELOW = {
@@ -35,13 +36,13 @@ def test_a_package_requires_only_packages_below_it(member: Member):
 
 
 @each_member
-def test_a_sibling_is_bounded_to_its_present_minor_version(member: Member):
+def test_a_sibling_is_bounded_below_the_next_version_that_may_break(member: Member):
     for requirement in member.requirements:
         if requirement.name in MEMBERS:
             present = MEMBERS[requirement.name].version
-            next_minor = Version(f"{present.major}.{present.minor + 1}.0")
+            breaking = next_breaking(present)
             assert requirement.specifier.contains(present), f"{requirement} excludes {present}, the version here"
-            assert not requirement.specifier.contains(next_minor), f"{requirement} admits {next_minor}"
+            assert not requirement.specifier.contains(breaking), f"{requirement} admits {breaking}"
 
 
 @each_member
@@ -100,6 +101,14 @@ def public_modules(member: Member) -> Iterator[ModuleType]:
     yield importlib.import_module(member.import_name)
     for path in sorted(member.source.glob("[!_]*.py")):
         yield importlib.import_module(f"{member.import_name}.{path.stem}")
+
+
+@each_member
+def test_the_page_on_packages_names_every_public_module(member: Member):
+    section = (ROOT / "docs" / "packages.md").read_text(encoding="utf-8").partition("## Public names")[2]
+    modules = [module.__name__ for module in public_modules(member)][1:]
+    named = {name.rpartition(".")[2] if member.name == "hfbs-experimental" else name for name in modules}
+    assert named <= {*re.findall(r"`([\w.]+)`", section)}
 
 
 @each_member

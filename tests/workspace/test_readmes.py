@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from hfbs_train import RunConfiguration
-from workspace._repository import MEMBERS, ROOT, Member
+from release.members import Member
+from workspace._repository import MEMBERS, ROOT
 
 PAGES = (
     ROOT / "README.md",
@@ -104,7 +105,7 @@ def test_the_screens_of_the_readme_are_what_its_commands_show(tmp_path: Path):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for commands, screen in screens:
         script = "".join(line.removeprefix("$ ") + "\n" for line in commands.splitlines())
-        environment = {**os.environ, "PATH": path, "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
         run = subprocess.run(
             ["sh", "-c", script],
             cwd=tmp_path,
