@@ -58,11 +58,11 @@ def tidy_signature(
 
 
 def document_constant(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
-    """Take what stands below a constant in the private module that defines it: the package hands on the value alone."""
+    """Take what stands below a constant in the private module that defines it, where a package hands on its value."""
     package, _, constant = name.rpartition(".")
     if what in ("data", "type"):
         homes = [ModuleAnalyzer.for_module(module) for module in sys.modules if module.startswith(f"{package}._")]
-        lines[:] = next(docs for home in homes if (docs := home.find_attr_docs().get(("", constant))))
+        lines[:] = next((docs for home in homes if (docs := home.find_attr_docs().get(("", constant)))), lines)
 
 
 def forget_overloads(analyzer: ModuleAnalyzer) -> None:
