@@ -16,4 +16,4 @@ SONG: Final = _FOLDER / "song.ogg"
 """Twenty-three seconds of music that :mod:`hfbs_train` has rendered, and on which the model was not trained."""
 
 CARD: Final = _FOLDER / "MODEL_CARD.md"
-"""The model's card, which says what it learnt from, under which licences, how well it separates and where it does not."""
+"""The model's card, which says what it learnt from, under which licences, and how well it separates."""
