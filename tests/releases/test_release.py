@@ -24,10 +24,11 @@ def release(repository: Repository, name: str, part: str, *raised: str, **option
     return perform(plan(repository, name, part, raised), repository, day=DAY, tests_pass=lambda _: True, **options)
 
 
-def state(repository: Repository) -> tuple[str, ...]:
+def state(repository: Repository) -> tuple[object, ...]:
     """Everything that a failed release must leave as it was."""
-    contents = repository.git("stash", "create"), repository.git("status", "--porcelain", "--ignored")
-    return (repository.branch, repository.head, repository.git("tag", "--list"), *contents)
+    files = sorted(path for path in repository.root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    contents = {str(path.relative_to(repository.root)): path.read_bytes() for path in files}
+    return repository.branch, repository.head, repository.git("tag", "--list"), repository.changes, contents
 
 
 def test_a_release_edits_locks_builds_commits_and_tags(repository: Repository):
