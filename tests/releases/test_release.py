@@ -103,9 +103,13 @@ def released(repository: Repository) -> None:
     repository.git("tag", "hfbs-attention-v0.1.0")
 
 
+def announce(repository: Repository) -> None:
+    edit(repository, f"{ATTENTION}/CHANGELOG.md", "- First", "### Breaking\n\n- First")
+
+
 def announcing(repository: Repository) -> None:
     released(repository)
-    edit(repository, f"{ATTENTION}/CHANGELOG.md", "- First", "### Breaking\n\n- First")
+    announce(repository)
 
 
 def breaking(repository: Repository) -> None:
@@ -115,7 +119,7 @@ def breaking(repository: Repository) -> None:
 
 def breaking_and_announcing(repository: Repository) -> None:
     breaking(repository)
-    edit(repository, f"{ATTENTION}/CHANGELOG.md", "- First", "### Breaking\n\n- First")
+    announce(repository)
 
 
 def nothing(repository: Repository) -> None:

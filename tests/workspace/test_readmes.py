@@ -103,8 +103,8 @@ def test_the_screens_of_the_readme_are_what_its_commands_show(tmp_path: Path):
     screens = re.findall(r"^```console\n((?:\$ [^\n]*\n)+)```\n\n```text\n(.*?)^```$", readme, re.M | re.S)
     assert len(screens) >= 4
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for commands, screen in screens:
-        script = "".join(line.removeprefix("$ ") + "\n" for line in commands.splitlines())
+    for typed, screen in screens:
+        script = "".join(line.removeprefix("$ ") + "\n" for line in typed.splitlines())
         environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
         run = subprocess.run(
             ["sh", "-c", script],

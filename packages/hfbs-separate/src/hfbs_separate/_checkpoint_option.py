@@ -19,9 +19,6 @@ ABOUT_DEMO: Final = (
 
 
 class _Checkpoint(click.Path):
-    def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False, path_type=Path)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return MODEL if value == DEMO else super().convert(value, param, ctx)
 
@@ -30,4 +27,4 @@ class _Checkpoint(click.Path):
         return [*names, *super().shell_complete(ctx, param, incomplete)]
 
 
-CHECKPOINT = _Checkpoint()
+CHECKPOINT = _Checkpoint(exists=True, dir_okay=False, path_type=Path)

@@ -17,7 +17,7 @@ from ._parts import write_atomically
 from ._types import Audio, Progress
 from ._view_audio import AUDIO_FORMATS, LEADS, AudioFormat, encode, encoded_rate
 from ._view_page import page_parts
-from ._view_spectrogram import Levels, Spectrogram, common_scale, frequency_range, palette, picture, stacked
+from ._view_spectrogram import Levels, Scale, Spectrogram, common_scale, frequency_range, palette, picture, stacked
 from ._view_tracks import Survey, Track, as_text, blocks_of, find_tracks, survey
 from ._write import decibels
 from .terminal import clock
@@ -83,7 +83,7 @@ def write_page(
     source = Path(folder)
     name = source.resolve().name or "stems"
     target = source / f"{name}.html" if page is None else Path(page)
-    _check_place(target, _PAGES, "page", "-o" if page is not None else None, overwrite=overwrite)
+    _check_place(target, _PAGES, "page", "-o", named=page is not None, overwrite=overwrite)
     if picture_file is not None:
         _check_place(Path(picture_file), _PICTURES, "picture", "--picture", overwrite=overwrite)
     tracks = find_tracks(source, None if mixture is None else Path(mixture))
@@ -99,28 +99,34 @@ def write_page(
                 blocks = _drawn(track, spectrogram, number * found.samples, len(tracks) * found.samples, progress)
                 encode(blocks, audio[-1], track.sample_rate, track.channels, gain, audio_format)
                 levels.append(spectrogram.levels())
-            song = _description(tracks, found, gain, audio_format, levels)
+            scale = common_scale(levels)
+            song = _description(tracks, found, gain, audio_format, levels, scale)
             write_atomically(target, page_parts(as_text(name), song, audio))
         except OSError as error:
-            raise OutputError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
+            raise _unwritable(target, error) from error
     if picture_file is not None:
-        _write_picture(Path(picture_file), levels)
+        try:
+            write_atomically(Path(picture_file), [picture(stacked(levels, scale), scale)])
+        except OSError as error:
+            raise _unwritable(Path(picture_file), error) from error
     size = target.stat().st_size
     seconds = found.samples / tracks[0].sample_rate
     warnings = (*found.warnings, *_too_much(target, size, tracks, found.samples))
     return Page(target, tuple(track.name for track in tracks), seconds, gain, size, warnings)
 
 
-def _check_place(place: Path, suffixes: Sequence[str], kind: str, option: str | None, *, overwrite: bool) -> None:
-    """Refuse a place for a file; the option that names it is None where nobody has named it."""
+def _check_place(
+    place: Path, suffixes: Sequence[str], kind: str, option: str, *, named: bool = True, overwrite: bool
+) -> None:
+    """Refuse a place for a file; the option names another, whether or not this one was named by it."""
     if place.suffix.lower() not in suffixes:
         raise OutputError(f"{place} is no name of a {kind}: let it end in {suffixes[0]}")
-    if option is not None and not place.parent.is_dir():
+    if named and not place.parent.is_dir():
         raise OutputError(f"there is no folder {place.parent}: create it, or name another place with {option}")
     if place.is_dir():
-        raise OutputError(f"{place} is a folder: name another place with {option or '-o'}")
+        raise OutputError(f"{place} is a folder: name another place with {option}")
     if place.exists() and not overwrite:
-        raise OutputError(f"{place} exists: add --force to overwrite it, or name another place with {option or '-o'}")
+        raise OutputError(f"{place} exists: add --force to overwrite it, or name another place with {option}")
 
 
 def _drawn(
@@ -136,21 +142,21 @@ def _drawn(
             progress(done, total)
 
 
-def _write_picture(target: Path, levels: Sequence[Levels]) -> None:
-    scale = common_scale(levels)
-    try:
-        write_atomically(target, [picture(stacked(levels, scale), scale)])
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
+def _unwritable(target: Path, error: OSError) -> OutputError:
+    return OutputError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}")
 
 
 def _description(
-    tracks: Sequence[Track], found: Survey, gain: float, audio_format: AudioFormat, levels: Sequence[Levels]
+    tracks: Sequence[Track],
+    found: Survey,
+    gain: float,
+    audio_format: AudioFormat,
+    levels: Sequence[Levels],
+    scale: Scale,
 ) -> Mapping[str, object]:
     """What the page's script reads."""
     rate = tracks[0].sample_rate
     low, high = frequency_range(rate)
-    scale = common_scale(levels)
     heights = np.rint(255 * found.overview / max(found.peak, 1e-9))
     return {
         "about": _about(tracks, found.samples / rate),
