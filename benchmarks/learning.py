@@ -39,20 +39,25 @@ class Learner:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     batches: Iterator[Batch]
+    device: str
     seconds: list[float] = field(default_factory=list[float])
 
     def take(self, steps: int) -> None:
         for _ in range(steps):
-            stems = next(self.batches).stems
+            stems = next(self.batches).stems.to(self.device)
             began = time.perf_counter()
             cast("Any", self.model)(stems.sum(dim=1), target=stems).backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad()
+            if self.device == "cuda":
+                torch.cuda.synchronize()
             self.seconds.append(time.perf_counter() - began)
 
 
-def learner(package: str, weights: dict[str, torch.Tensor], excerpts: Excerpts, options: dict[str, int]) -> Learner:
+def learner(
+    package: str, weights: dict[str, torch.Tensor], excerpts: Excerpts, options: dict[str, int], device: str
+) -> Learner:
     """A model with these weights, which are ours by name."""
     keywords: dict[str, Any] = {"dim": options["dim"], "depth": options["depth"], "stereo": True}
     keywords |= {"num_stems": len(STEMS), "heads": 4, "dim_head": options["dim"] // 4, "stft_hop_length": HOP}
@@ -63,15 +68,19 @@ def learner(package: str, weights: dict[str, torch.Tensor], excerpts: Excerpts, 
         model = class_of(package, False)(**keywords).train()
     if weights and not adopt(package, model, weights):
         raise click.ClickException(f"{package} has other weights")
+    model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    return Learner(package, model, optimizer, excerpt_batches(excerpts, batch_size=options["batch"]))
+    batches = excerpt_batches(excerpts, batch_size=options["batch"], workers=options["workers"])
+    return Learner(package, model, optimizer, batches, device)
 
 
-def score(weights: dict[str, torch.Tensor], model: BandSplitRotator, songs: Path, chunk: int) -> dict[str, float]:
+def score(
+    weights: dict[str, torch.Tensor], model: BandSplitRotator, songs: Path, chunk: int, device: str
+) -> dict[str, float]:
     """Mean SDR of each stem over songs."""
     model = copy.deepcopy(model)
     model.load_state_dict(weights)
-    separator = Separator(Checkpoint(model.eval(), tuple(STEMS), RATE, chunk), device="cpu", precision="float32")
+    separator = Separator(Checkpoint(model.eval(), tuple(STEMS), RATE, chunk), device=device, precision="float32")
     values: dict[str, list[float]] = {stem: [] for stem in STEMS}
     for files in find_songs(songs, STEMS, missing_is_silent=True):
         song = load_song(files)
@@ -91,23 +100,34 @@ def score(weights: dict[str, torch.Tensor], model: BandSplitRotator, songs: Path
 @click.option("--depth", default=2, show_default=True, help="Layers of the trunk.")
 @click.option("--batch", default=4, show_default=True, help="Excerpts of a step.")
 @click.option("--seconds", default=4.0, show_default=True, help="Length of an excerpt.")
+@click.option("--workers", default=0, show_default=True, help="Processes that load excerpts for each model.")
+@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 def main(
-    songs: Path, validation: Path, steps: int, turn: int, dim: int, depth: int, batch: int, seconds: float
+    songs: Path,
+    validation: Path,
+    steps: int,
+    turn: int,
+    dim: int,
+    depth: int,
+    batch: int,
+    seconds: float,
+    workers: int,
+    device: str,
 ) -> None:
     """Train both models on SONGS, folders in MUSDB's layout, and compare."""
     chunk = round(seconds * RATE / HOP) * HOP
     report = check(find_training_songs([songs], STEMS, missing="silent"), sample_rate=RATE, cache=default_cache())
     excerpts = Excerpts(report, tuple(STEMS), samples=chunk, sample_rate=RATE)
     torch.manual_seed(0)
-    options = {"dim": dim, "depth": depth, "batch": batch}
-    ours = learner(OURS, {}, excerpts, options)
-    learners = [ours, learner(LUCIDRAINS, ours.model.state_dict(), excerpts, options)]
+    options = {"dim": dim, "depth": depth, "batch": batch, "workers": workers}
+    ours = learner(OURS, {}, excerpts, options, device)
+    learners = [ours, learner(LUCIDRAINS, ours.model.state_dict(), excerpts, options, device)]
     for turns in range(0, steps, turn):
         for each in learners if turns % (2 * turn) == 0 else reversed(learners):
             each.take(min(turn, steps - turns))
     for each in learners:
         weights = {our_name(each.name, name, each.model): weight for name, weight in each.model.state_dict().items()}
-        told = score(weights, cast("BandSplitRotator", ours.model), validation, chunk)
+        told = score(weights, cast("BandSplitRotator", ours.model), validation, chunk, device)
         stems = ", ".join(f"{stem} {value:.2f} dB" for stem, value in told.items())
         click.echo(f"{each.name:12} {sum(each.seconds):8.1f} s for {steps} steps; SDR: {stems}")
     ratio = statistics.median(learners[1].seconds) / statistics.median(learners[0].seconds)

@@ -158,3 +158,27 @@ def test_outside_freq_range_the_model_neither_sees_nor_passes_anything(tiny: Any
     assert model(inside).abs().max() > 1e-3
     assert model(outside).abs().max() < 1e-9
     torch.testing.assert_close(model(inside + outside), model(inside), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("zero_dc", [False, True])
+def test_what_becomes_audio_is_the_spectrum_of_a_real_signal(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, zero_dc: bool
+) -> None:
+    """cuFFT, with several signals at once, lets what is imaginary at 0 Hz and the Nyquist frequency into the result."""
+    inverse: Any = torch.istft
+    spectra: list[Tensor] = []
+
+    def seen(spectrum: Tensor, **transform: Any) -> Tensor:
+        spectra.append(spectrum)
+        return inverse(spectrum, **transform)
+
+    monkeypatch.setattr(torch, "istft", seen)
+    model = tiny(stereo=True, zero_dc=zero_dc)
+    audio = noise(model, 300).requires_grad_()
+    model(audio).sum().backward()
+    (spectrum,) = spectra
+    assert not spectrum[:, [0, -1]].imag.any()
+    assert spectrum[:, 0].real.any() != zero_dc
+    assert spectrum[:, 1:-1].imag.all()
+    assert audio.grad is not None
+    assert audio.grad.isfinite().all()

@@ -373,8 +373,12 @@ class BandSplitRotator(nn.Module):
         self, spectrum: Complex[Tensor, "batch active channel bin frame"], length: int
     ) -> Float[Tensor, "batch active channel kept"]:
         spectrum = F.pad(spectrum, (0, 0, self.bins.start, self.stft_settings.num_bins - self.bins.stop))
+        parts = torch.view_as_real(spectrum)
+        # A real signal has nothing imaginary there. A processor's inverse ignores what there is; cuFFT's does not where
+        # it transforms several signals at once.
+        parts[..., 0, :, 1] = parts[..., -1, :, 1] = 0.0
         if self.zero_dc:
-            spectrum = spectrum.index_fill(-2, torch.tensor(0, device=spectrum.device), 0.0)
+            parts[..., 0, :, 0] = 0.0
         if not self.match_input_audio_length:
             length -= length % self.stft_settings.hop_length
         return istft(spectrum, self.stft_settings, length)
