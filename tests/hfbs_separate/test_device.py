@@ -45,10 +45,16 @@ def test_an_unknown_device_or_precision_is_refused_with_the_known_ones() -> None
 
 @pytest.mark.parametrize(
     ("capabilities", "chosen"),
-    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)],
+    [
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC 9654"}, torch.bfloat16),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, torch.bfloat16),
+        ({"bf16": True}, torch.bfloat16),
+        ({"avx2": True}, torch.float32),
+    ],
 )
-def test_auto_is_bfloat16_on_processors_that_multiply_it(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], chosen: torch.dtype
+def test_auto_is_bfloat16_on_processors_that_multiply_it_faster(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], chosen: torch.dtype
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert resolve_precision("auto", CPU) == chosen

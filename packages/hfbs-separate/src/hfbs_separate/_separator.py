@@ -95,8 +95,8 @@ class Separator:
                 GPUs as ``"cuda:0,cuda:1"``: each gets a copy of the model, and whichever is free takes the next batch
                 of chunks. Stems are those of one device.
             precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float16 on CUDA, bfloat16 on
-                processors with bfloat16 products, else float32; float32 wherever another program's stems are wanted,
-                and for models with research variants.
+                processors with fast bfloat16 products, else float32; float32 wherever another program's stems
+                are wanted, and for models with research variants.
             chunking: ``"clean"``: weights sum to 1, ends are covered as often as the middle, and nothing depends on the
                 batch size; ``"msst"`` and ``"audio-separator"``: as those programs do it, quirks included.
             overlap: how many chunks cover each sample, at least 1: a count, neither a fraction nor seconds. More

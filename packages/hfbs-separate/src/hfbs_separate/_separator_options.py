@@ -45,7 +45,7 @@ _OPTIONS = (
         default="auto",
         show_default=True,
         help="What attention and feed-forward layers compute in. auto: float16 on CUDA, bfloat16 on processors with "
-        "bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
+        "fast bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
     ),
     click.option(
         "--chunking",
