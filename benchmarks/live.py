@@ -3,13 +3,16 @@
 ``python benchmarks/live.py --results benchmarks/live.json --plot docs/live.png`` separates a minute of music with known
 stems by the demo model at each budget, and prints a row for it: the latency stated, the one found by cross-correlation
 of what came out with what went in, drop-outs at real time and at half the speed (a headroom of 2), load, and the SDR of
-the stems. Budgets in the results' file are not measured again; what is measured is added to it. It takes three minutes
-on two cores with nothing else to do.
+the stems. Budgets that the results' file has, of the same model and settings, are not measured again. It takes three
+minutes on two cores with nothing else to do.
 """
 
 import argparse
 import json
+import os
+import platform
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import torch
 
 from hfbs_model import load_checkpoint
 from hfbs_separate import Separator
+from hfbs_separate._live_plan import COST
 from hfbs_separate.audio import decode
 from hfbs_separate.demo import MODEL
 from hfbs_separate.evaluation import sdr
@@ -75,6 +79,14 @@ def measured(latency: float, truth: dict[str, np.ndarray], clock: str) -> dict[s
     }
 
 
+def machine() -> str:
+    """What it was measured on."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
 def offline(truth: dict[str, np.ndarray], rate: int) -> dict[str, float]:
     """SDR of the stems of ``hfbs separate``."""
     separator = Separator.from_checkpoint(MODEL, device="cpu", precision="float32")
@@ -124,6 +136,13 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def conditions(results: dict[str, Any]) -> str:
+    """One sentence on how load was measured."""
+    threads = f"{results['threads']} thread{'s' if results['threads'] > 1 else ''} of PyTorch"
+    clock = "by the processor's time, not the wall's" if results["clock"] == "cpu" else "by the wall's clock"
+    return f"({results['seconds']:g} s of music, float32, {threads}, load {clock}; {results['machine']}.)"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budgets", nargs="+", type=float, default=[0.05, 0.1, 0.2, 0.5, 1, 2], help="seconds")
@@ -136,6 +155,7 @@ def main() -> None:
         help="what load is measured by; cpu: the thread's time on the processor, for --threads 1 on a busy machine",
     )
     parser.add_argument("--results", type=Path, help="JSON with all figures, to read and add to")
+    parser.add_argument("--table", type=Path, help="where the rows go as Markdown, besides standard output")
     parser.add_argument("--plot", type=Path, help="where the picture goes")
     options = parser.parse_args()
     if options.clock == "cpu" and options.threads != 1:
@@ -143,11 +163,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rate = load_checkpoint(MODEL).sample_rate
     setting = {"seconds": options.seconds, "threads": options.threads, "clock": options.clock, "sample_rate": rate}
-    results: dict[str, Any] = {**setting, "offline": None, "rows": []}
+    setting |= {"model": sha256(MODEL.read_bytes()).hexdigest(), "cost": COST}
+    results: dict[str, Any] = {**setting, "machine": machine(), "offline": None, "rows": []}
     if options.results is not None and options.results.exists():
-        results = json.loads(options.results.read_text())
-        if any(results[name] != value for name, value in setting.items()):
-            parser.error(f"{options.results} is of other settings: {setting} are asked for; name another file")
+        before = json.loads(options.results.read_text())
+        if all(before.get(name) == value for name, value in setting.items()):
+            results = before
     truth = song(options.seconds, rate)
 
     def keep() -> None:
@@ -163,6 +184,8 @@ def main() -> None:
         results["offline"] = offline(truth, rate)
         keep()
     print(table(results))
+    if options.table is not None:
+        options.table.write_text(f"{table(results)}\n\n{conditions(results)}\n")
     if options.plot is not None:
         plot(results, options.plot)
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,12 @@ from hfbs_separate.cli import main
 from hfbs_separate.live import LivePlan, LiveSeparator
 
 HFBS = Path(sys.executable).with_name("hfbs")
+# Where the tests themselves run in a shell's background, they and what they start ignore SIGINT.
+HEED_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 type Live = Callable[..., Result]
@@ -162,6 +169,7 @@ def test_a_broken_frame_at_the_end_is_left_out_with_a_warning(live: Live) -> Non
     assert "the input ended within a frame: 3 bytes left out" in result.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a closed pipe is another error")
 def test_a_real_pipe_is_answered_before_it_ends_and_may_be_closed(tiny_checkpoint: tuple[Path, Path]) -> None:
     weights, config = tiny_checkpoint
     words = [HFBS, "live", "--checkpoint", weights, "--config", config, "--device", "cpu", "--latency", "0.05"]
@@ -181,6 +189,25 @@ def test_a_real_pipe_is_answered_before_it_ends_and_may_be_closed(tiny_checkpoin
     assert "warning: what reads standard output has closed it" in told
     assert "Traceback" not in told
     assert "Exception ignored" not in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_ends_with_the_report(tiny_checkpoint: tuple[Path, Path]) -> None:
+    weights, config = tiny_checkpoint
+    words = [HFBS, "live", "--checkpoint", weights, "--config", config, "--device", "cpu", "--latency", "0.05"]
+    words = [sys.executable, "-c", HEED_CTRL_C, *map(str, words)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=ENVIRONMENT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(pcm(noise(1000)))
+        process.stdin.flush()
+        process.stdout.read(8 * (1000 - 400))
+        process.send_signal(signal.SIGINT)
+        told = process.communicate()[1].decode()
+    assert process.returncode == 130, told
+    assert told.splitlines()[-1].startswith("0.1 s in 3 hops of 0.032 s: load ")
+    assert "Traceback" not in told
 
 
 class Dripping(io.BytesIO):

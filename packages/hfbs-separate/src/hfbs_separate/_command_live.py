@@ -188,12 +188,13 @@ def live(
         else:
             _between_pipes(separator, sample_format, channels, listener)
     except KeyboardInterrupt:
-        interrupted = True
+        interrupted = not sound  # there it is how to end
     except (OptionError, SeparationError) as error:
         raise click.ClickException(str(error)) from error
     finally:
-        listener.report()
-    context.exit(130 if interrupted and not sound else 0)
+        if listener.heard:
+            listener.report()
+    context.exit(130 if interrupted else 0)
 
 
 def _check_stream(checkpoint: "Checkpoint", rate: int | None, channels: int | None, sample_format: PcmFormat) -> None:

@@ -7,7 +7,7 @@ from typing import Self
 from ._errors import OptionError
 from ._options import samples_per_chunk
 
-COST = 6
+COST = 5
 """Samples that the model is given for each new one, at most, where nobody says how long chunks are."""
 
 
@@ -66,8 +66,8 @@ class LivePlan:
 
         The hop is as much of seven tenths of the budget as whole ``hop_length`` fill, so that all chunks have their
         frames in the same places. A quarter of the rest is crossfade, the others look-ahead. A chunk has
-        ``chunk_seconds``, or else six hops (as much as an overlap of six), but no more than ``longest_chunk``. Of a
-        budget of more than two thirds of a chunk, that much is used.
+        ``chunk_seconds``, or else five hops (as much work as an overlap of five), but no more than ``longest_chunk``.
+        Of a budget of more than two thirds of a chunk, that much is used.
 
         Args:
             latency: the budget in seconds.
