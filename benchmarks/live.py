@@ -95,20 +95,23 @@ def offline(truth: dict[str, np.ndarray], rate: int) -> dict[str, float]:
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """SDR and load over latency."""
+    """SDR beside that of offline, and load, over latency."""
     from matplotlib import pyplot as plt
 
     rows = results["rows"]
     seconds = [row["stated"] / results["sample_rate"] for row in rows]
     figure, (quality, work) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for name, color in zip(STEMS, ("C0", "C1"), strict=True):
-        quality.semilogx(seconds, [row["sdr"][name] for row in rows], "o-", color=color, label=name)
-        quality.axhline(results["offline"][name], color=color, linestyle="--", label=f"{name}, offline")
-    quality.set(xlabel="latency (s)", ylabel="SDR (dB)", title="Quality")
+        kept = results["offline"][name]
+        lost = [row["sdr"][name] - kept for row in rows]
+        quality.semilogx(seconds, lost, "o-", color=color, label=f"{name} (offline {kept:.1f} dB)")
+    quality.axhline(0, color="grey", linestyle="--", label="offline")
+    quality.set(xlabel="latency (s)", ylabel="SDR − SDR offline (dB)", title="Quality")
     work.semilogx(seconds, [row["load"] for row in rows], "o-", color="C2", label="mean")
     work.semilogx(seconds, [row["highest_load"] for row in rows], "o:", color="C2", label="highest of a hop")
     work.axhline(0.5, color="grey", linestyle="--", label="headroom of 2")
     work.set(xlabel="latency (s)", ylabel="load (computing time / time)", ylim=(0, None), title="Load")
+    work.margins(y=0.1)
     for axes in (quality, work):
         axes.set_xticks(seconds, [f"{value:.2g}" for value in seconds])
         axes.minorticks_off()
