@@ -109,9 +109,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
     quality.set(xlabel="latency (s)", ylabel="SDR − SDR offline (dB)", title="Quality")
     work.semilogx(seconds, [row["load"] for row in rows], "o-", color="C2", label="mean")
     work.semilogx(seconds, [row["highest_load"] for row in rows], "o:", color="C2", label="highest of a hop")
+    top = 1.1 * max(0.5, *(row["highest_load"] for row in rows))
     work.axhline(0.5, color="grey", linestyle="--", label="headroom of 2")
-    work.set(xlabel="latency (s)", ylabel="load (computing time / time)", ylim=(0, None), title="Load")
-    work.margins(y=0.1)
+    work.set(xlabel="latency (s)", ylabel="load (computing time / time)", ylim=(0, top), title="Load")
     for axes in (quality, work):
         axes.set_xticks(seconds, [f"{value:.2g}" for value in seconds])
         axes.minorticks_off()

@@ -42,7 +42,7 @@ class LiveMeter:
 
     @property
     def load(self) -> float:
-        """Share of the time that computing took: 0.5 is a headroom of 2. 0 before the first hop."""
+        """Share of the time that computing took, 0 before the first hop. 0.5 is a headroom of 2."""
         return self.busy / self.seconds if self.hops else 0.0
 
     @property

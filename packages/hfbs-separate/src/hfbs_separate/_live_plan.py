@@ -44,7 +44,7 @@ class LivePlan:
 
     @property
     def latency(self) -> int:
-        """Samples from when one goes in to when its stems come out: hop, crossfade and look-ahead."""
+        """Samples from when one goes in to when its stems come out, the sum of hop, crossfade and look-ahead."""
         return self.hop + self.crossfade + self.look_ahead
 
     @property

@@ -157,7 +157,7 @@ class LiveSeparator:
 
     @property
     def latency(self) -> int:
-        """Samples by which the stems come later than the mixture: exactly so many, whatever the blocks.
+        """Samples by which the stems come later than the mixture, exactly, whatever the blocks.
 
         A device that plays without gaps adds the time that computing a chunk takes, at most ``plan.hop`` samples as
         long as there is no drop-out.
