@@ -148,7 +148,7 @@ def conditions(results: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budgets", nargs="+", type=float, default=[0.05, 0.1, 0.2, 0.5, 1, 2], help="seconds")
+    parser.add_argument("--budgets", nargs="+", type=float, default=[0.1, 0.2, 0.5, 1, 2], help="seconds")
     parser.add_argument("--seconds", type=float, default=60, help="length of the music")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
     parser.add_argument(
