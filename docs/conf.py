@@ -80,6 +80,7 @@ nitpick_ignore = [
     ("py:class", "hfbs_separate._source.Source"),
     ("py:class", "hfbs_separate._options.SampleFormat"),
     ("py:class", "hfbs_separate._separator.SeparatorOptions"),
+    ("py:class", "hfbs_separate._live_separator.LiveOptions"),
     ("py:class", "hfbs_separate._view_audio.AudioFormat"),
     ("py:class", "hfbs_separate._workload.Workload"),
     ("py:class", "hfbs_separate.terminal.Speech"),

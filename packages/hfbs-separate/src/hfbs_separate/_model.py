@@ -92,7 +92,7 @@ class Model:
         )
         residuals = dict(self.residuals)
         if self.instrumental:
-            residuals = {"instrumental": [_vocals_of(first)], **residuals}
+            residuals = {"instrumental": [vocals_of(first)], **residuals}
         options: SeparatorOptions = {**self.options, "residuals": residuals}
         separator = separator_of(first, options)
         about = [about_separator(self.files.weights, separator)]
@@ -148,7 +148,7 @@ def _ensemble(
         raise click.ClickException(str(error)) from error
 
 
-def _vocals_of(checkpoint: "Checkpoint") -> str:
+def vocals_of(checkpoint: "Checkpoint") -> str:
     """The stem that is no instrument: by its name, else the first one, as MSST has it."""
     named = (stem for stem in checkpoint.stems if stem.casefold() in ("vocals", "vocal", "voice"))
     return next(named, checkpoint.stems[0])

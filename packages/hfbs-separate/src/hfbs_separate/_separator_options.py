@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ._separator import Separator, SeparatorOptions
 
 
-def _devices(_context: click.Context, _option: click.Parameter, text: str) -> str:
+def checked_devices(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """The text, if it names devices."""
     try:
         device_names(text)
     except OptionError as error:
@@ -24,29 +25,34 @@ def _devices(_context: click.Context, _option: click.Parameter, text: str) -> st
     return text
 
 
-def _known_devices(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+def known_devices(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    """Names of devices that begin so."""
     return [device for device in DEVICES if device.startswith(incomplete)]
 
 
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="What attention and feed-forward layers compute in. auto: float16 on CUDA, bfloat16 on processors with "
+    "fast bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
+)
+COMPILE = click.option(
+    "--compile", "compiled", is_flag=True, help="Compile the model first: half a minute that GPUs make good."
+)
 _OPTIONS = (
     click.option(
         "--device",
-        callback=_devices,
-        shell_complete=_known_devices,
+        callback=checked_devices,
+        shell_complete=known_devices,
         default="auto",
         show_default=True,
         metavar="DEVICE[,DEVICE...]",
         help="Where the model runs: cpu, cuda, cuda:1, mps, or auto: CUDA, else MPS, else the CPU. Several GPUs, as "
         "cuda:0,cuda:1, share the chunks of each song, which changes no stem.",
     ),
-    click.option(
-        "--precision",
-        type=click.Choice(PRECISIONS),
-        default="auto",
-        show_default=True,
-        help="What attention and feed-forward layers compute in. auto: float16 on CUDA, bfloat16 on processors with "
-        "fast bfloat16 products, else float32. Fourier transforms and sums are in float32 always.",
-    ),
+    PRECISION,
     click.option(
         "--chunking",
         type=click.Choice(CHUNKINGS),
@@ -97,9 +103,7 @@ _OPTIONS = (
         help="Take away what the model gives above this frequency, where it knows nothing of music. Residuals are of "
         "what is left.",
     ),
-    click.option(
-        "--compile", "compiled", is_flag=True, help="Compile the model first: half a minute that GPUs make good."
-    ),
+    COMPILE,
 )
 NAMES = (
     "device",

@@ -46,6 +46,15 @@ class Outputs:
         """The same at work on one song, whose mixture the model gets multiplied by ``gain``."""
         return SongOutputs(self.names, self._chosen, self._subtracted, gain)
 
+    def into(self, given: Audio, stems: Audio, mixture: Audio) -> None:
+        """Write what is given of computed stems, (stem, channel, time), and their mixture, as ``names`` have it."""
+        for output, index in zip(given, self._chosen, strict=False):
+            output[:] = stems[index]
+        for output, listed in zip(given[len(self._chosen) :], self._subtracted, strict=True):
+            output[:] = mixture
+            for index in listed:
+                output -= stems[index]
+
 
 class SongOutputs:
     """What is given for one song; keeps of its mixture what residuals still need.

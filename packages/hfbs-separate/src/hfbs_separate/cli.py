@@ -9,6 +9,7 @@ from ._command_demo import demo
 from ._command_download import fetch
 from ._command_evaluate import evaluate
 from ._command_inspect import inspect
+from ._command_live import live
 from ._command_models import models
 from ._command_separate import separate
 from ._command_view import view
@@ -23,6 +24,7 @@ def main() -> None:
 
 
 main.add_command(separate)
+main.add_command(live)
 main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(convert)
