@@ -9,7 +9,6 @@ The rule, which docs/tutorials/index.md states for readers: blocks are taken in 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,26 +34,25 @@ class Step:
         return [line.removeprefix("$ ") for line in self.text.splitlines()]
 
 
-def read_steps(page: Path) -> Iterator[Step]:
+def read_steps(page: Path) -> list[Step]:
     """The blocks of a page in their order; a screen belongs to the step before it.
 
     Raises:
         ValueError: A block is none of those that the rule knows.
     """
-    text, last = page.read_text(encoding="utf-8"), None
+    text, steps = page.read_text(encoding="utf-8"), list[Step]()
     for block in _BLOCK.finditer(text):
         line = text.count("\n", 0, block.start()) + 1
         language, content = block["language"], block["text"]
         if language in FILES and (named := _NAMED.match(content)):
-            last = Step("file", content, line, named[1])
-            yield last
-        elif language == "text" and last and last.kind != "file" and not last.screen:
-            last.screen = content.splitlines()
+            steps.append(Step("file", content, line, named[1]))
+        elif language == "text" and steps and steps[-1].kind != "file" and not steps[-1].screen:
+            steps[-1].screen = content.splitlines()
         elif language == "python" or (language == "console" and all(map(_typed, content.splitlines()))):
-            last = Step(language, content, line)
-            yield last
+            steps.append(Step(language, content, line))
         else:
             raise ValueError(f"{page.name}:{line}: a block of {language} is no file, command, Python or screen here")
+    return steps
 
 
 def _typed(line: str) -> bool:

@@ -38,7 +38,7 @@ def test_blocks_are_files_commands_and_python(tmp_path: Path):
 def test_a_block_of_another_kind_is_an_error(block: str, tmp_path: Path):
     (tmp_path / "page.md").write_text(block)
     with pytest.raises(ValueError, match=r"page.md:1: a block of"):
-        list(read_steps(tmp_path / "page.md"))
+        read_steps(tmp_path / "page.md")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from workspace._repository import ROOT
 
 PAGES = sorted(set((ROOT / "docs" / "tutorials").glob("*.md")) - {ROOT / "docs" / "tutorials" / "index.md"})
 # Of whatever runs these tests, nothing but uv and an interpreter is to help a tutorial.
-FOREIGN = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_FROZEN", "UV_LOCKED")
+FOREIGN = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_FROZEN", "UV_LOCKED"}
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +28,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     cache = subprocess.run(["uv", "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip()
     return kept | {
+        # Where `uv venv` looks first.
+        "PATH": os.pathsep.join([str(Path(sys.base_prefix, "bin")), kept["PATH"]]),
         "UV_FIND_LINKS": str(wheels),
-        "UV_PYTHON": sys.executable,
         # What programs cache is empty at first, but for what uv has downloaded.
         "UV_CACHE_DIR": cache,
         "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
         "MPLBACKEND": "agg",
         "COLUMNS": "100",
+        # As on a terminal, where what goes to stdout and to stderr comes in its order.
+        "PYTHONUNBUFFERED": "1",
     }
 
 
