@@ -208,7 +208,11 @@ def _text_of(call: ast.Call) -> ast.expr | None:
         return call.args[_CARRIERS[name]]
     # Before the text, some have a number or nothing.
     texts = (each for each in call.args if not isinstance(each, ast.Constant) or isinstance(each.value, str))
-    return next((each for each in texts if ast.unparse(each) != "errno.EFBIG"), None) if _EXCEPTION.fullmatch(name) else None
+    return (
+        next((each for each in texts if ast.unparse(each) != "errno.EFBIG"), None)
+        if _EXCEPTION.fullmatch(name)
+        else None
+    )
 
 
 def _assigned(statements: Sequence[ast.AST]) -> dict[str, ast.expr]:

@@ -77,8 +77,9 @@ class Python(Session):
     """The interpreter that `python` is in a shell, in the folder where the shell is: names stay from block to block."""
 
     def __init__(self, shell: Shell, environment: Mapping[str, str]) -> None:
-        program, folder = (shell.type(command)[0].strip() for command in ("command -v python", "pwd"))
-        super().__init__([program, "-u", "-c", _READ_BLOCKS], Path(folder), environment)
+        program, folder = (Path(shell.type(command)[0].strip()) for command in ("command -v python", "pwd"))
+        super().__init__([str(program), "-u", "-c", _READ_BLOCKS], folder, environment)
+        self.program = program
 
     def run(self, block: str) -> tuple[str, int]:
         """What a block shows, and whether it failed: 0 or 1."""

@@ -68,8 +68,10 @@ def test_the_tutorial_shows_what_it_says(page: Path, folder: Path, environment: 
                     shown = typed(shell, step, where)
                 case _:
                     python = python or opened.enter_context(Python(shell, environment))
+                    assert python.program.is_relative_to(folder), f"{where} runs in no environment of its own"
                     shown, code = python.run(step.text)
                     assert code == 0, f"{where} fails:\n{shown}"
+            print(f"{where}\n{shown}")  # pytest shows it where a tutorial fails, or with -rP
             missing = missing_line(step.screen, shown)
             assert missing is None, f"{where} does not show, or not there:\n{missing}\nbut\n{shown}"
 
