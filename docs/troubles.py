@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -13,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
-from messages import GAP, Message, anchors, collect  # noqa: E402  of the repository's tools
+from messages import GAP, Message, anchors, collect
 
 PAGE = "troubleshooting"
 ANCHORS = anchors(collect())
@@ -39,14 +38,13 @@ class Told(SphinxDirective):
         if text not in BY_TEXT:
             raise self.error(f"no package raises the message: {text}")
         link = nodes.reference("", "", *words_of(text), internal=True, refuri=f"#{BY_TEXT[text]}")
-        return [nodes.paragraph("", "", link, classes=["told"])]
+        return [nodes.paragraph("", "", link, classes=["told"], support_smartquotes=False)]
 
 
 class Messages(SphinxDirective):
     """All messages of a package, its name being the argument, each with its anchor."""
 
     required_arguments = 1
-    option_spec: ClassVar = {}
 
     def run(self) -> list[nodes.Node]:
         listed = [(anchor, message) for anchor, message in ANCHORS.items() if message.package == self.arguments[0]]
@@ -63,7 +61,7 @@ class Messages(SphinxDirective):
             link = nodes.reference("", "#", internal=True, refuri=f"#{anchor}", classes=["here"])
             kind = nodes.literal("", message.kind)
             line = nodes.paragraph("", "", *words_of(message.text), nodes.Text(" "), kind, nodes.Text(" "), link)
-            items += nodes.list_item("", line, ids=[anchor])
+            items += nodes.list_item("", line, ids=[anchor], support_smartquotes=False)
         return items
 
 

@@ -260,9 +260,10 @@ class RunConfiguration:
         logs: Where the run tells of itself.
 
     Example:
-        >>> run = RunConfiguration.of({
-        ...     "stems": ["vocals", "other"], "data": {"songs": ["train"]}, "model": {"dim": 64, "depth": 3}, "steps": 1000,
-        ... })
+        >>> model = {"dim": 64, "depth": 3, "stereo": True}
+        >>> run = RunConfiguration.of(
+        ...     {"stems": ["vocals", "other"], "data": {"songs": ["train"]}, "model": model, "steps": 1000}
+        ... )
         >>> run.optimizer.learning_rate, run.batch_size
         (0.0005, 8)
     """
