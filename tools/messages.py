@@ -205,14 +205,17 @@ def _text_of(call: ast.Call) -> ast.expr | None:
     """The argument that gives an exception its text; None where a call builds none, or one without a text."""
     name = _name(call.func)
     if name in _CARRIERS:
-        return call.args[_CARRIERS[name]]
-    # Before the text, some have a number or nothing.
-    texts = (each for each in call.args if not isinstance(each, ast.Constant) or isinstance(each.value, str))
-    return (
-        next((each for each in texts if ast.unparse(each) != "errno.EFBIG"), None)
-        if _EXCEPTION.fullmatch(name)
-        else None
-    )
+        return next(iter(call.args[_CARRIERS[name] :]), None)
+    if not _EXCEPTION.fullmatch(name):
+        return None
+    return next((each for each in call.args if not _is_number(each)), None)
+
+
+def _is_number(argument: ast.expr) -> bool:
+    """Whether it is what some exceptions have before their text: an error's number, or nothing."""
+    if isinstance(argument, ast.Attribute):
+        return ast.unparse(argument).startswith("errno.")
+    return isinstance(argument, ast.Constant) and not isinstance(argument.value, str)
 
 
 def _assigned(statements: Sequence[ast.AST]) -> dict[str, ast.expr]:
