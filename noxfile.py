@@ -135,6 +135,13 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session(python="3.12")
+def tutorials(session: nox.Session) -> None:
+    """Follow each tutorial of the documentation from an empty folder, with what it installs and no more."""
+    sync(session, "--only-group=test")
+    session.run("pytest", "tests/tutorials", *session.posargs)
+
+
+@nox.session(python="3.12")
 def release(session: nox.Session) -> None:
     """Release one package: its name, then `patch`, `minor`, `major` or `first`; --dry-run, --raise SIBLING."""
     releasing(session, "make")

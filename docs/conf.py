@@ -19,6 +19,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "figures",
     "rendering",
+    "troubles",
 ]
 exclude_patterns = ["_build", "examples"]
 

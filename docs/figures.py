@@ -28,6 +28,14 @@ def pitch_classes_and_bass() -> BandLayout:
     return BandLayout(np.vstack((bass, np.pad(classes, ((0, 0), (1, 0))))))
 
 
+def notes() -> tuple[BandLayout, int]:
+    """The layout that the tutorial on bands makes, by its own file, and its sample rate."""
+    page = (Path(__file__).parent / "tutorials" / "bands.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(page.partition("```python\n# notes.py\n")[2].partition("```")[0], names)
+    return names["notes"](), names["SAMPLE_RATE"]
+
+
 LAYOUTS = {
     "bs": contiguous_layout,
     "mel": lambda: mel_layout(60, sample_rate=SAMPLE_RATE, n_fft=N_FFT),
@@ -119,9 +127,10 @@ def draw(app: Sphinx) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     mpl.use("agg")
     with mpl.rc_context({"svg.hashsalt": "hfbs", "font.size": 11}):
-        for name, build in LAYOUTS.items():
+        layouts = {name: (build(), SAMPLE_RATE) for name, build in LAYOUTS.items()} | {"notes": notes()}
+        for name, (layout, sample_rate) in layouts.items():
             figure, axes = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
-            plot_layout(build(), sample_rate=SAMPLE_RATE, ax=axes)
+            plot_layout(layout, sample_rate=sample_rate, ax=axes)
             save(figure, name)
         save(plot_reband(json.loads(REBAND.read_text(encoding="utf-8"))), "reband")
         save(plot_augmentation(), "augmentation")

@@ -197,6 +197,12 @@ def test_a_run_can_start_from_a_checkpoint_on_other_bands(tiny_run: Build, tmp_p
         run(tiny_run(model={"dim": 3}, start=start), tmp_path / "third")
 
 
+def test_a_library_that_bands_need_is_asked_for(tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    with pytest.raises(ConfigurationError, match=r"model: .*librosa, which is not installed.*pip install"):
+        run(tiny_run(model={"dim": 8, "depth": 1, "num_bands": 6}), tmp_path)
+
+
 def test_validation_keeps_the_best_checkpoints(tiny_run: Build, songs: Path, tmp_path: Path):
     validation = {"songs": [str(songs)], "every": 1, "keep": 2, "seconds": 1.0}
     run(tiny_run(steps=4, validation=validation), tmp_path)

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ PAGES = (
     *(member.folder / "README.md" for member in MEMBERS.values()),
     *sorted((ROOT / "docs").glob("*.md")),
 )
+# Followed by tests/tutorials, in environments of their own.
+TUTORIALS = tuple(sorted((ROOT / "docs" / "tutorials").glob("*.md")))
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+?) -->\s*)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
@@ -39,9 +42,9 @@ class Block:
     reason: str | None
 
 
-def blocks(*languages: str) -> list[Block]:
+def blocks(*languages: str, pages: Sequence[Path] = PAGES) -> list[Block]:
     found: list[Block] = []
-    for page in PAGES:
+    for page in pages:
         text = page.read_text(encoding="utf-8")
         for match in BLOCK.finditer(text):
             if match["language"] in languages:
@@ -54,7 +57,7 @@ def commands() -> list[tuple[str, list[str]]]:
     """Every command of the pages' shell blocks, split at `&&`, its comment and its prompt taken away."""
     return [
         (block.where, shlex.split(command))
-        for block in blocks("console", "bash", "sh")
+        for block in blocks("console", "bash", "sh", pages=PAGES + TUTORIALS)
         for line in block.text.splitlines()
         for command in re.sub(r"\s+#.*", "", line.removeprefix("$ ")).split("&&")
         if command.strip()

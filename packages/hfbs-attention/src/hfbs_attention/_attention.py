@@ -38,6 +38,10 @@ class Attention(nn.Module):
 
     Raises:
         ValueError: Sizes below one, both embeddings at once, or a choice that the other keywords exclude.
+
+    Example:
+        >>> Attention(dim=32, dim_head=16, heads=2)(torch.randn(8, 100, 32)).shape
+        torch.Size([8, 100, 32])
     """
 
     def __init__(

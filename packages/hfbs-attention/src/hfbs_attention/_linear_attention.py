@@ -26,6 +26,10 @@ class LinearAttention(nn.Module):
 
     Raises:
         ValueError: Sizes below one, or a dropout outside [0, 1).
+
+    Example:
+        >>> LinearAttention(dim=32, dim_head=16, heads=2)(torch.randn(8, 100, 32)).shape
+        torch.Size([8, 100, 32])
     """
 
     def __init__(

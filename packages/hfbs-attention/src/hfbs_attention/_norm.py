@@ -30,6 +30,10 @@ class RMSNorm(nn.Module):
 
     Raises:
         ValueError: The input's last axis has another number of features.
+
+    Example:
+        >>> RMSNorm(dim=4)(torch.tensor([3.0, 0.0, 4.0, 0.0])).detach()
+        tensor([1.2000, 0.0000, 1.6000, 0.0000])
     """
 
     def __init__(self, dim: int) -> None:

@@ -73,6 +73,12 @@ class Transformer(nn.Module):
 
     Raises:
         ValueError: A depth below one, or keywords that linear attention cannot honour.
+
+    Example:
+        >>> from rotary_embedding_torch import RotaryEmbedding
+        >>> transformer = Transformer(dim=32, depth=2, dim_head=16, heads=2, rotary_embed=RotaryEmbedding(dim=16))
+        >>> transformer(torch.randn(8, 100, 32)).shape  # (batch, position, dim)
+        torch.Size([8, 100, 32])
     """
 
     def __init__(

@@ -32,6 +32,10 @@ def bark_layout(
     Raises:
         ValueError: ``n_fft`` does not resolve so many bands; the message names those that hold no bin and the largest
             count below that works.
+
+    Example:
+        >>> bark_layout(25, sample_rate=44100, n_fft=2048).widths[:6]
+        (5, 4, 5, 4, 5, 6)
     """
     return _evenly_spaced("Bark", hz_to_bark, num_bands, sample_rate, n_fft, overlap)
 

@@ -32,6 +32,12 @@ def contiguous_layout(
     Raises:
         TypeError: A width is not a whole number.
         ValueError: There is no width, one is below 1, or they do not add up to ``num_bins``.
+
+    Example:
+        >>> contiguous_layout()  # BS-RoFormer's
+        BandLayout(62 bands × 1025 bins, partition)
+        >>> contiguous_layout([1, 2, 2]).matrix.astype(int).tolist()
+        [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]]
     """
     widths = [
         whole_number(f"The width of band {band}", width, at_least=1) for band, width in enumerate(freqs_per_bands)

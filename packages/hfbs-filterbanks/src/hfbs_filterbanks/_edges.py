@@ -28,6 +28,10 @@ def edges_layout(edges_hz: ArrayLike, *, n_fft: SupportsIndex, sample_rate: Supp
         TypeError: The edges are not numbers.
         ValueError: The shape is another one; an edge is NaN or not between 0 Hz and the Nyquist frequency; an upper
             edge is not above its lower edge; a band holds no bin, or a bin is in no band (the message names them).
+
+    Example:
+        >>> edges_layout([0, 300, 3000, 22050], n_fft=2048, sample_rate=44100).widths
+        (14, 126, 885)
     """
     size, rate = fft_size(n_fft), positive_hertz("sample_rate", sample_rate)
     lower, upper, side_by_side = _lower_and_upper(edges_hz)

@@ -28,6 +28,13 @@ class BandLayout:
         TypeError: The values are neither Booleans nor numbers.
         ValueError: The rank is not 2, there is no band or fewer than 2 bins, a value is neither 0 nor 1 (NaN
             included), a band is empty, or a bin is in no band. The message names the bands or bins.
+
+    Example:
+        >>> layout = BandLayout([[1, 1, 0, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 1, 1]])
+        >>> layout
+        BandLayout(3 bands × 5 bins, up to 2 bands per bin)
+        >>> layout.widths, layout.bands_per_bin.tolist()
+        ((2, 3, 2), [1, 2, 1, 2, 1])
     """
 
     matrix: NDArray[np.bool_]

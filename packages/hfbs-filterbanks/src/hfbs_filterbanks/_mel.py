@@ -31,6 +31,10 @@ def mel_layout(num_bands: SupportsIndex, *, sample_rate: SupportsFloat, n_fft: S
         ImportError: librosa is needed and missing; the message says how to install it.
         ValueError: ``n_fft`` does not resolve so many bands; the message names those that hold no bin and the largest
             count below that works.
+
+    Example:
+        >>> mel_layout(60, sample_rate=44100, n_fft=2048)
+        BandLayout(60 bands × 1025 bins, up to 2 bands per bin)
     """
     bands = whole_number("num_bands", num_bands, at_least=1)
     rate, size = positive_hertz("sample_rate", sample_rate), fft_size(n_fft)

@@ -35,6 +35,10 @@ def octave_layout(
 
     Raises:
         ValueError: ``lowest_hz`` is out of range, or lower than ``n_fft`` resolves; the message says what works.
+
+    Example:
+        >>> octave_layout(1, sample_rate=8000, n_fft=64).widths  # up to 125, 250, 500, 1000, 2000 and 4000 Hz
+        (1, 1, 2, 4, 8, 17)
     """
     per_octave = whole_number("bands_per_octave", bands_per_octave, at_least=1)
     rate, size = positive_hertz("sample_rate", sample_rate), fft_size(n_fft)

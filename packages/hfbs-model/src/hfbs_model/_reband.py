@@ -67,6 +67,12 @@ def reband(
             other; sample rates that are not positive; other bins for a model that sees only a range of them.
         TypeError: Something else than a separator and a layout; or a separator whose band split or mask estimators are
             not the stable ones.
+
+    Example:
+        >>> from hfbs_filterbanks import contiguous_layout
+        >>> model = BandSplitRotator(dim=16, depth=1, heads=2, dim_head=8)
+        >>> reband(model, contiguous_layout([5] * 205)).layout
+        BandLayout(205 bands × 1025 bins, partition)
     """
     _refuse_other_kinds(model, layout)
     spacing = _spacing(model, stft_n_fft, sample_rates)

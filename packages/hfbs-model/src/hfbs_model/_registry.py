@@ -75,6 +75,10 @@ def find_checkpoint(name: str) -> KnownCheckpoint:
 
     Raises:
         KeyError: There is none.
+
+    Example:
+        >>> find_checkpoint("mel-anvuew-dereverb-mono").title
+        'Without reverb, mono'
     """
     for checkpoint in known_checkpoints():
         if checkpoint.name == name:

@@ -96,6 +96,14 @@ class BandSplitRotator(nn.Module):
         ValueError: Keywords that contradict each other or do not fit the bands.
         TypeError: An unknown keyword.
         ImportError: SageAttention, or librosa for mel bands of unusual settings, is needed and missing.
+
+    Example:
+        >>> model = BandSplitRotator(dim=16, depth=1, heads=2, dim_head=8, stereo=True, num_stems=2).eval()
+        >>> model.layout
+        BandLayout(62 bands × 1025 bins, partition)
+        >>> with torch.inference_mode():
+        ...     model(torch.randn(1, 2, 4410)).shape  # (batch, stem, channel, time)
+        torch.Size([1, 2, 2, 4410])
     """
 
     def __init__(

@@ -258,6 +258,14 @@ class RunConfiguration:
         save_every: Steps between two states from which an ended run goes on.
         machines: Devices and precision.
         logs: Where the run tells of itself.
+
+    Example:
+        >>> model = {"dim": 64, "depth": 3, "stereo": True}
+        >>> run = RunConfiguration.of(
+        ...     {"stems": ["vocals", "other"], "data": {"songs": ["train"]}, "model": model, "steps": 1000}
+        ... )
+        >>> run.optimizer.learning_rate, run.batch_size
+        (0.0005, 8)
     """
 
     stems: Mapping[str, tuple[str, ...]]

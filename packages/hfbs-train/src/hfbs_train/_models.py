@@ -29,13 +29,13 @@ def untrained(configuration: RunConfiguration) -> Checkpoint:
     """The model that the run starts with, and what belongs to it.
 
     Raises:
-        ConfigurationError: Keywords that no model has or that contradict each other; a checkpoint that cannot be read,
-            or whose stems are others.
+        ConfigurationError: Keywords that no model has, that contradict each other or need a library that is missing; a
+            checkpoint that cannot be read, or whose stems are others.
     """
     torch.manual_seed(configuration.seed)  # pyright: ignore[reportUnknownMemberType]
     try:
         begun = _built(configuration) if configuration.start is None else _started(configuration, configuration.start)
-    except (ConfigError, CheckpointError, TypeError, ValueError) as error:
+    except (ConfigError, CheckpointError, TypeError, ValueError, ImportError) as error:
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(f"model: {error}") from error

@@ -308,6 +308,10 @@ def read_augmentation(values: object, where: str = "augmentation") -> Augmentati
 
     Raises:
         ConfigurationError: An unknown effect or key, or a value that does not fit.
+
+    Example:
+        >>> read_augmentation({"gain": {"decibels": [-6, 6]}, "polarity": None}).gain
+        Gain(probability=1.0, decibels=(-6.0, 6.0))
     """
     return read_settings(AugmentationSettings, values, where)
 

@@ -189,6 +189,10 @@ def read_losses(entries: object, where: str = "losses") -> tuple[LossSpec, ...]:
     Raises:
         ConfigurationError: No list, or empty; an unknown kind or key; a value that does not fit; two terms of one name;
             no term with a weight.
+
+    Example:
+        >>> [spec.term for spec in read_losses([{"kind": "model"}, {"kind": "si_sdr", "weight": 0.01}])]
+        ['model', 'si_sdr']
     """
     if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
         raise ConfigurationError(f"{where} must be a list such as [{{kind: model}}], got {entries!r}")
