@@ -80,6 +80,7 @@ def show(
         vmin=low,
         vmax=high,
     )
+    axes.xaxis.set_major_locator(FixedLocator(range(0, int(seconds), 2)))  # none at the end, where the next begins
     axes.yaxis.set_major_locator(FixedLocator(list(np.log2(TICKS))))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_hertz(round(2**value))))
     axes.set_title(title, fontsize=10.5, loc="left")
@@ -155,6 +156,7 @@ def plot_time_attention(excerpt: Excerpt) -> Figure:
             vmin=0.0,
             vmax=MOST**0.5,
         )
+        axes.xaxis.set_major_locator(FixedLocator(range(0, int(seconds), 2)))
         low, high = excerpt.layout.edge_frequencies(excerpt.sample_rate)[band]
         axes.set_title(f"band {band}, {max(low, 0):.0f} to {high:.0f} Hz", fontsize=10.5, loc="left")
     explain_weights(figure, image, grid)

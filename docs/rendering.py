@@ -25,7 +25,7 @@ PUBLIC_NAMES = {
 
 
 def write_mathml(translator: Any, node: nodes.math | nodes.math_block) -> None:
-    """Let the browser set formulas, which needs no script and no fonts from the web. Those with a label are numbered."""
+    """Let the browser set formulas, which needs no script and no fonts from the web. Labelled ones are numbered."""
     displayed = isinstance(node, nodes.math_block)
     try:
         formula = tex2mathml(node.astext(), as_block=displayed)
