@@ -11,6 +11,7 @@ from excerpt import separated_excerpt
 from gallery import plot_band_attention, plot_chunks, plot_masks, plot_spectrograms, plot_time_attention, plot_widths
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from measured import speeds
 from sphinx.application import Sphinx
 
 from hfbs_filterbanks import (
@@ -150,6 +151,7 @@ def save(figure: Figure, name: str) -> None:
 def draw(app: Sphinx) -> None:
     """Draw every layout, and what was measured."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "speeds.md").write_text(speeds(), encoding="utf-8")
     mpl.use("agg")
     with mpl.rc_context({"svg.hashsalt": "hfbs", "font.size": 11}):
         for name, build in LAYOUTS.items():

@@ -22,7 +22,7 @@ from workspace._repository import MEMBERS, ROOT
 PAGES = (
     ROOT / "README.md",
     *(member.folder / "README.md" for member in MEMBERS.values()),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts),
 )
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+?) -->\s*)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
