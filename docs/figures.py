@@ -11,7 +11,7 @@ from excerpt import separated_excerpt
 from gallery import plot_band_attention, plot_chunks, plot_masks, plot_spectrograms, plot_time_attention, plot_widths
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from measured import speeds
+from measured import plot_losses, speeds
 from sphinx.application import Sphinx
 
 from hfbs_filterbanks import (
@@ -160,6 +160,7 @@ def draw(app: Sphinx) -> None:
             save(figure, name)
         save(plot_reband(json.loads(REBAND.read_text(encoding="utf-8"))), "reband")
         save(plot_augmentation(), "augmentation")
+        save(plot_losses(), "losses")
         save(plot_widths({NAMES[name]: LAYOUTS[name]() for name in NAMES}, SAMPLE_RATE), "widths")
         save(plot_chunks(partition_window(7200, 3600), step=3600, sample_rate=900), "chunks")
         excerpt = separated_excerpt()

@@ -1,10 +1,23 @@
-"""The table of speeds for the page on speed, from what the benchmarks stored."""
+"""What the pages on speed and scale show of figures that commands have written: a table of speeds, a picture of losses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results.json"
+SCALE = Path(__file__).parent / "scale.md"
+# Of Okabe and Ito, told apart in every colour vision; hatched, so that it needs no colour either.
+LOSSES = {
+    "slowed": ("#e69f00", ""),
+    "lost": ("#d55e00", "xx"),
+    "copied": ("#cc79a7", ".."),
+    "starting": ("#0072b2", "//"),
+    "idle": ("#bbbbbb", ""),
+}
 CONTESTANTS = ("hfbs", "hfbs compiled", "pymss-core", "BS-RoFormer")
 HEADS = ("Model", "Task", "Precision", "Device", *CONTESTANTS, "hfbs, seconds", "of audio")
 
@@ -22,3 +35,32 @@ def speeds() -> str:
         lines.append("| " + " | ".join((*about, *ratios, f"{rows['hfbs']['seconds']:.3g}", audio)) + " |")
     machines = sorted({table["run"]["machine"] for table in tables})
     return "\n".join([*lines, "", f"Measured on: {'; '.join(machines)}."]) + "\n"
+
+
+def losses() -> dict[str, dict[str, float]]:
+    """Per scenario of the table in docs/scale.md, which share of the workers' time went where, in per cent."""
+    lines = [re.split(r" *\| *", line.strip("| ")) for line in SCALE.read_text(encoding="utf-8").splitlines()]
+    start = next(number for number, cells in enumerate(lines) if {*LOSSES} <= {*cells})
+    heads = lines[start]
+    rows: dict[str, dict[str, float]] = {}
+    for cells in lines[start + 2 :]:
+        if len(cells) != len(heads) + 1:
+            break
+        rows[cells[0]] = {head: float(cell.rstrip("%")) for head, cell in zip(heads, cells[1:], strict=True)}
+    return rows
+
+
+def plot_losses() -> Figure:
+    """What of the workers' time was of no use, scenario by scenario."""
+    rows = losses()
+    figure, axes = plt.subplots(figsize=(7.5, 3.9), layout="constrained")
+    ends = [0.0] * len(rows)
+    for kind, (color, hatch) in LOSSES.items():
+        shares = [row[kind] for row in rows.values()]
+        axes.barh(list(rows), shares, left=ends, color=color, hatch=hatch, edgecolor="white", linewidth=0.3, label=kind)
+        ends = [end + share for end, share in zip(ends, shares, strict=True)]
+    axes.invert_yaxis()
+    axes.set(xlabel="% of the workers' time that was of no use")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=len(LOSSES), frameon=False)
+    return figure
