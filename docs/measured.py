@@ -1,4 +1,4 @@
-"""What the pages on speed and scale show of figures that commands have written: a table of speeds, a picture of losses."""
+"""A table of speeds and a picture of losses, of figures that the benchmarks have written."""
 
 import json
 import re
