@@ -23,7 +23,7 @@ HEADS = ("Model", "Task", "Precision", "Device", *CONTESTANTS, "hfbs, × real ti
 
 
 def speeds() -> str:
-    """Each stored setting as a row: times as multiples of the floor's, and seconds of audio that ours takes a second."""
+    """Each stored setting as a row: times as multiples of the floor's, and how fast ours is."""
     tables: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8"))["tables"]
     lines = ["| " + " | ".join(HEADS) + " |", "| --- " * 4 + "| ---: " * (len(HEADS) - 4) + "|"]
     for table in sorted(tables, key=lambda each: (each["setting"]["task"], each["setting"]["device"])):
