@@ -7,11 +7,23 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
+from excerpt import separated_excerpt
+from gallery import plot_band_attention, plot_chunks, plot_masks, plot_spectrograms, plot_time_attention, plot_widths
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from measured import plot_losses, speeds
 from sphinx.application import Sphinx
 
-from hfbs_filterbanks import BandLayout, contiguous_layout, mel_layout, octave_layout, plot_layout
+from hfbs_filterbanks import (
+    BandLayout,
+    bark_layout,
+    contiguous_layout,
+    erb_layout,
+    mel_layout,
+    octave_layout,
+    plot_layout,
+)
+from hfbs_separate._chunking._clean import partition_window
 from hfbs_train.augmentation import augment, read_augmentation
 
 SAMPLE_RATE, N_FFT = 44100, 2048
@@ -40,6 +52,8 @@ LAYOUTS = {
     "bs": contiguous_layout,
     "mel": lambda: mel_layout(60, sample_rate=SAMPLE_RATE, n_fft=N_FFT),
     "octave": lambda: octave_layout(3, sample_rate=SAMPLE_RATE, n_fft=N_FFT),
+    "bark": lambda: bark_layout(48, sample_rate=SAMPLE_RATE, n_fft=N_FFT),
+    "erb": lambda: erb_layout(48, sample_rate=SAMPLE_RATE, n_fft=N_FFT),
     "custom": pitch_classes_and_bass,
 }
 
@@ -116,15 +130,36 @@ def plot_augmentation() -> Figure:
     return figure
 
 
+# In the order in which plot_widths tells lines apart.
+NAMES = {
+    "bs": "BS-RoFormer",
+    "mel": "Mel-Band RoFormer",
+    "octave": "third octaves",
+    "bark": "Bark",
+    "erb": "ERB",
+}
+# Of a song: large fields of values, which are smaller as pixels.
+OF_THE_EXCERPT = {
+    "spectrograms": plot_spectrograms,
+    "masks": plot_masks,
+    "time_attention": plot_time_attention,
+    "band_attention": plot_band_attention,
+}
+
+
 def save(figure: Figure, name: str) -> None:
     """Transparent, so that the page's own background shows."""
-    figure.savefig(FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
+    if name in OF_THE_EXCERPT:
+        figure.savefig(FOLDER / f"{name}.webp", transparent=True, dpi=200, pil_kwargs={"quality": 85})
+    else:
+        figure.savefig(FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
 
 
 def draw(app: Sphinx) -> None:
     """Draw every layout, and what was measured."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "speeds.md").write_text(speeds(), encoding="utf-8")
     mpl.use("agg")
     with mpl.rc_context({"svg.hashsalt": "hfbs", "font.size": 11}):
         layouts = {name: (build(), SAMPLE_RATE) for name, build in LAYOUTS.items()} | {"notes": notes()}
@@ -134,6 +169,12 @@ def draw(app: Sphinx) -> None:
             save(figure, name)
         save(plot_reband(json.loads(REBAND.read_text(encoding="utf-8"))), "reband")
         save(plot_augmentation(), "augmentation")
+        save(plot_losses(), "losses")
+        save(plot_widths({NAMES[name]: LAYOUTS[name]() for name in NAMES}, SAMPLE_RATE), "widths")
+        save(plot_chunks(partition_window(7200, 3600), step=3600, sample_rate=900), "chunks")
+        excerpt = separated_excerpt()
+        for name, plot in OF_THE_EXCERPT.items():
+            save(plot(excerpt), name)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.logging import getLogger
+from sphinx.util.math import get_node_equation_number
 
 # Where a type was defined in a private module: the name that one imports it by.
 PUBLIC_NAMES = {
@@ -24,11 +25,15 @@ PUBLIC_NAMES = {
 
 
 def write_mathml(translator: Any, node: nodes.math | nodes.math_block) -> None:
-    """Let the browser set formulas, which needs no script and no fonts from the web."""
+    """Let the browser set formulas, which needs no script and no fonts from the web. Labelled ones are numbered."""
     displayed = isinstance(node, nodes.math_block)
     try:
         formula = tex2mathml(node.astext(), as_block=displayed)
-        translator.body.append(f'<div class="formula">{formula}</div>' if displayed else formula)
+        if displayed:
+            number = get_node_equation_number(translator, node) if node.get("number") else ""
+            counted = f'<span class="eqno">({number})</span>' if number else ""
+            formula = f'<div class="formula">{formula}{counted}</div>'
+        translator.body.append(formula)
     except MathError as error:
         getLogger(__name__).warning("%s", error, location=node)
     raise nodes.SkipNode

@@ -1,22 +1,20 @@
-"""What docs/migration.md says of this workspace is so: imports, keywords, defaults."""
+"""What the pages on migration say of this workspace is so: imports, keywords, defaults."""
 
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-import torch
 
 import hfbs_attention
 import hfbs_model
-from hfbs_filterbanks import DEFAULT_FREQS_PER_BANDS
 from hfbs_model import BandSplitRotator
 from hfbs_model.bs_roformer import BSRoformer
 from hfbs_model.mel_band_roformer import MelBandRoformer
-from workspace._repository import ROOT
+from migration_tables import HUNTER, LUCIDRAINS, MSST, PYMSS, default, keyword_rows, listed, rows, value
 
 # Every symbol of the package map of hunterFormsBS 0.1.5.
 PREDECESSORS = {
@@ -26,45 +24,10 @@ PREDECESSORS = {
     *("filter_bank_non_overlapping", "librosa_filters_mel", "print_static_mask"),
     *("mask_filter_bank_mel_band_default", "mask_filter_bank_bs_roformer_default", "BSRoformer", "MelBandRoformer"),
 }
-HUNTER, MSST, LUCIDRAINS = "From hunterFormsBS", "From MSST", "From BS-RoFormer by lucidrains"
 KEYWORDS = inspect.signature(BandSplitRotator).parameters.keys() - {"unknown"}
 
 
-def section(title: str) -> str:
-    text = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
-    return re.split(r"^## ", text.split(f"\n## {title}\n")[1], maxsplit=1, flags=re.M)[0]
-
-
-def rows(title: str) -> Iterator[list[str]]:
-    """The cells of each row of the tables below a heading, heads and rules left out."""
-    lines = section(title).splitlines()
-    for above, line in pairwise(lines):
-        if line.startswith("|") and above.startswith("|") and not line.startswith("| ---"):
-            yield [cell.strip() for cell in line.strip("|").split(" | ")]
-
-
-def keyword_rows(title: str) -> dict[str, list[str]]:
-    return {cells[0].strip("` "): cells[1:] for cells in rows(title) if re.fullmatch(r"`\w+`", cells[0])}
-
-
-def listed(title: str, beginning: str) -> set[str]:
-    """The keywords of the sentence that begins so."""
-    sentence = next(part for part in section(title).split("\n\n") if beginning in part)
-    return set(re.findall(r"`(\w+)`", sentence.partition(beginning)[2].partition(":")[2]))
-
-
-def value(cell: str) -> Any:
-    """What a cell stands for: a Python value, `hann_window`, or the widths of BS-RoFormer's bands."""
-    if cell == "62 widths":
-        return DEFAULT_FREQS_PER_BANDS
-    return eval(cell.strip("`"), {"hann_window": torch.hann_window})
-
-
-def default(owner: type, keyword: str) -> Any:
-    return inspect.signature(owner).parameters[keyword].default
-
-
-IMPORTS = {cells[0].strip("`"): cells[1].strip("`") for cells in rows("Imports")}
+IMPORTS = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(HUNTER, "Imports")}
 
 
 def test_every_symbol_of_the_predecessor_has_its_import():
@@ -76,21 +39,21 @@ def test_the_import_works_under_the_same_name(symbol: str, module: str):
     assert getattr(importlib.import_module(module), symbol) is not None
 
 
-@pytest.mark.parametrize("title", [HUNTER, MSST, LUCIDRAINS])
-def test_every_keyword_and_default_is_that_of_the_separator(title: str):
-    for keyword, (_, _, here, *_) in keyword_rows(title).items():
+@pytest.mark.parametrize("upstream", [HUNTER, MSST, LUCIDRAINS, PYMSS])
+def test_every_keyword_and_default_is_that_of_the_separator(upstream: str):
+    for keyword, (_, _, here, *_) in keyword_rows(upstream).items():
         if here == "not here":
             assert keyword not in KEYWORDS
         else:
             assert value(here) == default(BandSplitRotator, keyword), keyword
 
 
-@pytest.mark.parametrize("title", [HUNTER, MSST, LUCIDRAINS])
-def test_what_is_said_to_be_the_same_exists(title: str):
-    same = listed(title, "ame default and same meaning")
+@pytest.mark.parametrize("upstream", [HUNTER, MSST, LUCIDRAINS, PYMSS])
+def test_what_is_said_to_be_the_same_exists(upstream: str):
+    same = listed(upstream, "ame default and same meaning")
     assert same
     assert same <= KEYWORDS
-    assert not same & keyword_rows(title).keys()
+    assert not same & keyword_rows(upstream).keys()
 
 
 def test_no_keyword_of_the_separator_is_left_out():
@@ -117,8 +80,8 @@ def test_the_classes_of_mssts_name_have_the_defaults_of_mssts_columns(column: in
 def test_every_call_of_the_blocks_has_that_keyword_and_default():
     calls = [
         call
-        for title in (HUNTER, LUCIDRAINS)
-        for cells in rows(title)
+        for upstream in (HUNTER, LUCIDRAINS)
+        for cells in rows(upstream, "The blocks")
         if len(cells) in (2, 3)
         for call in re.findall(r"`(\w+(?:\.forward)?)\((\w+)=?([^)`]*)\)", cells[1])
     ]
@@ -128,3 +91,18 @@ def test_every_call_of_the_blocks_has_that_keyword_and_default():
         block = getattr(hfbs_attention, name, None) or getattr(hfbs_model, name)
         parameter = inspect.signature(getattr(block, method) if method else block).parameters[keyword]
         assert not shown or value(shown) == parameter.default, f"{owner}({keyword})"
+
+
+def test_the_options_of_the_separator_that_the_pages_name_exist():
+    tables = [("msst", "The command `inference.py`"), ("audio-separator", "Options"), ("pymss", "Separating")]
+    cells = [row[1] for upstream, title in tables for row in rows(upstream, title)]
+    options = set(re.findall(r"`(--[a-z-]+)", " ".join(cells)))
+    assert len(options) >= 20
+    helps = [run_help(command) for command in ("separate", "models", "download", "view")]
+    missing = {option for option in options if not any(re.search(rf"{option}\b", text) for text in helps)}
+    assert not missing
+
+
+def run_help(command: str) -> str:
+    words = [Path(sys.executable).with_name("hfbs"), command, "--help"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout

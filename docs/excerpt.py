@@ -1,0 +1,111 @@
+"""What the demo model makes of a few seconds of the song that comes with hfbs, with what it attends to on its way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hfbs_attention import Attend
+from hfbs_filterbanks import BandLayout
+from hfbs_model import load_checkpoint
+from hfbs_separate.demo import MODEL, SONG
+
+TRUE_STEMS = Path(__file__).parents[1] / "tests" / "demo_song" / "song"
+START, SECONDS = 13.0, 8.0
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A few seconds, and what a model makes of them.
+
+    Attributes:
+        sample_rate: in Hz.
+        hop_length: distance of the model's frames in samples.
+        layout: the model's bands.
+        mixture: (channel, time).
+        truth: per stem of the model, (channel, time).
+        estimates: the same, by the model.
+        masks: per stem, magnitudes, the mean over channels, (bin, frame).
+        sum_of_masks: magnitude of the complex masks' sum over stems, the mean over channels, (bin, frame).
+        time_attention: weights of one layer, (band, head, frame, frame attended to).
+        band_attention: weights of the same layer, the mean over frames, (head, band, band attended to).
+        layer: which layer that is, from 1 on.
+    """
+
+    sample_rate: int
+    hop_length: int
+    layout: BandLayout
+    mixture: NDArray[np.float32]
+    truth: dict[str, NDArray[np.float32]]
+    estimates: dict[str, NDArray[np.float32]]
+    masks: dict[str, NDArray[np.float32]]
+    sum_of_masks: NDArray[np.float32]
+    time_attention: NDArray[np.float32]
+    band_attention: NDArray[np.float32]
+    layer: int
+
+
+def decoded(path: Path) -> NDArray[np.float32]:
+    """The excerpt of a file, (channel, time)."""
+    with av.open(str(path)) as file:
+        frames = [frame.to_ndarray() for frame in file.decode(audio=0)]
+        rate = file.streams.audio[0].rate
+    start = round(START * rate)
+    return np.concatenate(frames, axis=1)[:, start : start + round(SECONDS * rate)].astype(np.float32)
+
+
+class _Watched:
+    """The attention weights that a module computes, whatever groups of sequences it takes together."""
+
+    def __init__(self, transformer: nn.Module) -> None:
+        attend = next(module for module in transformer.modules() if isinstance(module, Attend))
+        self._parts: list[Tensor] = []
+        attend.register_forward_pre_hook(self._keep)
+
+    def _keep(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        q, k, _ = arguments
+        scale = cast("Attend", module).scale
+        products = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        self._parts.append(products.softmax(dim=-1).float())
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """(sequence, head, position, position attended to)."""
+        return torch.cat(self._parts).numpy()
+
+
+@torch.inference_mode()
+def separated_excerpt() -> Excerpt:
+    """Run the demo model once, and keep what the pictures show."""
+    checkpoint = load_checkpoint(MODEL)
+    model = checkpoint.model.eval().float()
+    layer = len(model.layers) // 2
+    along_time, along_bands = (_Watched(model.layers[layer][axis]) for axis in (-2, -1))
+    features: list[Tensor] = []
+    for estimator in model.mask_estimators:
+        estimator.register_forward_hook(lambda module, arguments, output: features.append(output))
+    mixture = decoded(SONG)
+    estimates = model(torch.from_numpy(mixture)[None])[0].numpy()
+    masks = model.band_gather.merge(torch.stack(features, dim=1))[0]
+    parts = {path.stem: decoded(path) for path in sorted(TRUE_STEMS.glob("*.ogg"))}
+    vocals = parts.pop("vocals")
+    truth = {"vocals": vocals, "instrumental": np.sum(list(parts.values()), axis=0)}
+    names = list(checkpoint.stems)
+    return Excerpt(
+        sample_rate=int(checkpoint.sample_rate),
+        hop_length=model.stft_settings.hop_length,
+        layout=model.layout,
+        mixture=mixture,
+        truth={name: truth[name] for name in names},
+        estimates=dict(zip(names, estimates, strict=True)),
+        masks={name: mask.abs().mean(dim=0).numpy() for name, mask in zip(names, masks, strict=True)},
+        sum_of_masks=masks.sum(dim=0).abs().mean(dim=0).numpy(),
+        time_attention=along_time.weights,
+        band_attention=along_bands.weights.mean(axis=0),
+        layer=layer + 1,
+    )
