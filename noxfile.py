@@ -16,9 +16,9 @@ SOURCES = sorted(str(source) for source in Path.cwd().glob("packages/*/src"))
 PACKAGES = {
     "hfbs-filterbanks": ["mel", "plot"],
     "hfbs-attention": [],
-    "hfbs-model": ["hub"],
+    "hfbs-model": ["hub", "onnx"],
     "hfbs-experimental": [],
-    "hfbs-separate": ["evaluate", "log-wmse"],
+    "hfbs-separate": ["evaluate", "log-wmse", "onnx"],
     "hfbs-train": ["lora", "losses"],
 }
 # The groups that a package's tests need; the lowest versions are tested without oracles, which ask for newer ones.
@@ -108,6 +108,7 @@ def lint(session: nox.Session) -> None:
     # Where deptry cannot see it: the extras are imported by name, and PoPE's module is built by the user of attention.
     extras = (
         "auraloss|tensorboard|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|ray|s3fs|hfbs-experimental"
+        "|onnx|onnxscript|onnxruntime"
     )
     unseen = f"--per-rule-ignores=DEP002={extras}|pope-pytorch"
     for package in PACKAGES:
