@@ -46,6 +46,8 @@ with wave.open(song) as file:
     rate, channels, samples = file.getframerate(), file.getnchannels(), file.getnframes()
     if (rate, file.getsampwidth()) != (about["sample_rate"], 2):
         sys.exit(f"{song} has {rate} Hz and {8 * file.getsampwidth()} bits, not {about['sample_rate']} Hz and 16 bits")
+    if channels not in (1, about["channels"]):
+        sys.exit(f"{song} has {channels} channels, and the model takes {about['channels']}")
     mixture = np.frombuffer(file.readframes(samples), "<i2").reshape(-1, channels).T / np.float32(32768)
 mixture = np.broadcast_to(mixture.mean(axis=0), (about["channels"], samples)) if channels == 1 else mixture
 

@@ -1,4 +1,4 @@
-"""What onnxruntime computes from an exported core is what PyTorch computes, and files that are none of ours are told."""
+"""What onnxruntime computes from an exported core is what PyTorch computes; other files are refused."""
 
 import json
 import sys
@@ -172,7 +172,7 @@ def test_a_failed_export_leaves_what_was_there(
 ) -> None:
     (tmp_path / "core.onnx").write_bytes(b"old")
     monkeypatch.setattr(MaskCore, "forward", lambda self, spectrum: spectrum[None] * torch.rand(1))  # never the same
-    with pytest.raises(RuntimeError, match="differ from PyTorch's by .* try another version"):
+    with pytest.raises(RuntimeError, match=r"differ from PyTorch's by .* try another version"):
         export_onnx(checkpoint_of(tiny()), tmp_path / "core.onnx")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"core.onnx": b"old"}
 

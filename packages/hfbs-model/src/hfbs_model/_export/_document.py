@@ -106,8 +106,8 @@ def described(text: str, path: str | PathLike[str]) -> Described:
         raise CheckpointError(
             f"{path} is of version {version} of the format, and this package reads up to {_VERSION}; upgrade hfbs-model"
         )
-    stft = _value(document, "stft", dict, path)
-    chunking = _value(document, "chunking", dict, path)
+    stft = cast("dict[str, object]", _value(document, "stft", dict, path))
+    chunking = cast("dict[str, object]", _value(document, "chunking", dict, path))
     window = _value(stft, "window", str, path)
     stems = cast("list[object]", _value(document, "stems", list, path))
     if window not in WINDOWS:

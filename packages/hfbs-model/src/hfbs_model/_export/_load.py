@@ -70,7 +70,7 @@ class ExportedModel(nn.Module):
         stem_ids = checked_stems(active_stem_ids, self.num_stems)
         spectrum = stft(mixture, self.stft_settings).mT
         pairs: Any = torch.view_as_real(spectrum).contiguous().numpy()
-        masks = torch.view_as_complex(torch.from_numpy(self._masks(pairs)))[:, list(stem_ids)]
+        masks = torch.view_as_complex(torch.as_tensor(self._masks(pairs)))[:, list(stem_ids)]
         return istft((masks * spectrum[:, None]).mT, self.stft_settings, mixture.shape[-1])
 
     def _masks(self, pairs: Any) -> Any:

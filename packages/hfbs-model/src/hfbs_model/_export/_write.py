@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -88,7 +88,7 @@ def _export(model: BandSplitRotator, path: Path, document: str) -> None:
     sizes = {0: Dim("batch"), 2: Dim("frames")}
     try:
         with torch.no_grad(), _unheard():
-            program: Any = torch.onnx.export(
+            program: Any = cast("Any", torch.onnx).export(
                 MaskCore(model).eval(),
                 (spectrum,),
                 dynamo=True,
@@ -108,7 +108,7 @@ def _export(model: BandSplitRotator, path: Path, document: str) -> None:
 
 @contextmanager
 def _unheard() -> Generator[None]:
-    """Without what exporter and quantiser say of their own insides: what is wrong with a graph, the comparison tells."""
+    """Without what exporter and quantiser say of their own insides; what is wrong with a graph, comparing it tells."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -127,7 +127,7 @@ def _compare(model: BandSplitRotator, path: Path) -> None:
     (masks,) = session.run(None, {"spectrum": spectrum.numpy()})
     with torch.no_grad():
         expected = MaskCore(model)(spectrum)
-    difference = float((torch.from_numpy(masks) - expected).norm() / expected.norm())
+    difference = float((torch.as_tensor(masks) - expected).norm() / expected.norm())
     if not difference <= 1e-3:
         raise RuntimeError(
             f"onnxruntime {runtime.__version__} computes masks from the graph that differ from PyTorch's by "
