@@ -131,6 +131,13 @@ def test_the_document_beside_is_the_one_inside_and_says_what_a_host_needs(export
     assert document["provenance"] == {"file": "model.ckpt"}
 
 
+def test_a_file_says_nothing_of_the_machine_that_wrote_it(exported: Callable[..., Any]) -> None:
+    _, path = exported("mono")
+    assert not [
+        folder for folder in ("site-packages", "hfbs_model", str(Path.cwd())) if folder.encode() in path.read_bytes()
+    ]
+
+
 def test_weights_in_8_bits_are_smaller_and_near(tiny: Callable[..., BandSplitRotator], tmp_path: Path) -> None:
     model = tiny(**MODELS["bs"], dim=64, dim_head=32)
     for name, int8 in (("full", False), ("small", True)):
