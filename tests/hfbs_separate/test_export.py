@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from hfbs_model import load_checkpoint
+from hfbs_model._export._document import document_of
 from hfbs_model.export import load_exported
 from hfbs_separate import OptionError, Separator
+from hfbs_separate._audio_source import ArraySource
 from hfbs_separate._chunking import Clean
 from hfbs_separate.cli import main
 
@@ -146,8 +149,6 @@ def test_the_host_refuses_another_rate(core: Path, song: Path, tmp_path: Path) -
 def test_the_document_has_the_steps_of_clean_chunking(
     tiny_checkpoint: tuple[Path, Path], chunk_size: int, overlap: int
 ) -> None:
-    from hfbs_model._export._document import document_of
-
     checkpoint = load_checkpoint(*tiny_checkpoint, chunk_size=chunk_size, num_overlap=overlap)
     said: Any = document_of(checkpoint, "float32")["chunking"]
     assert said["step"] == Clean(chunk_size, overlap, hop_length=64).step
@@ -211,17 +212,15 @@ def test_a_runtime_that_runs_out_of_memory_halves_the_chunks(
 ) -> None:
     loaded = load_exported(core)
     session = loaded.model._session
-    RuntimeException: Any = type("RuntimeException", (Exception,), {})
+    failures: Any = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 
     def run(names: None, feeds: Mapping[str, Any]) -> Any:
         if feeds["spectrum"].shape[2] > 40:
-            raise RuntimeException("Failed to allocate memory for requested buffer of size 99")
+            raise failures.RuntimeException("Failed to allocate memory for requested buffer of size 99")
         return session.run(names, feeds)
 
     loaded.model._session = SimpleNamespace(run=run)
     notes: list[str] = []
-
-    from hfbs_separate._audio_source import ArraySource
 
     blocks = list(Separator(loaded).stream(ArraySource(read(song), 8000), note=notes.append))
     assert sum(block["vocals"].shape[-1] for block in blocks) == 12345

@@ -42,17 +42,10 @@ class BandGather(nn.Module):
         self, masks: Float[Tensor, "batch stem frame features"]
     ) -> Complex[Tensor, "batch stem channel bin frame"]:
         """One complex mask per bin: the mean over the bands that hold it, in at least float32."""
-        averaged = rearrange(self.average(masks), "b n t f c ri -> b n c f t ri")
-        return torch.view_as_complex(averaged.contiguous())
-
-    def average(
-        self, masks: Float[Tensor, "batch stem frame features"]
-    ) -> Float[Tensor, "batch stem frame bin channel 2"]:
-        """The same as real and imaginary parts."""
         masks = masks.to(torch.promote_types(masks.dtype, torch.float32))
         masks = rearrange(masks, "b n t (k c ri) -> b n t k c ri", c=self.channels, ri=2)
         if not self.in_order:
             b, n, t, _, c, ri = masks.shape
             summed = masks.new_zeros(b, n, t, len(self.bands_per_bin), c, ri).index_add(3, self.indices, masks)
             masks = summed / rearrange(self.bands_per_bin, "f -> f 1 1")
-        return masks
+        return torch.view_as_complex(rearrange(masks, "b n t f c ri -> b n c f t ri").contiguous())

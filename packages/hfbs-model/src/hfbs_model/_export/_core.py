@@ -1,10 +1,13 @@
 """The part of a separator between the Fourier transforms, in real numbers, which other runtimes can run."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from hfbs_filterbanks import BandLayout
 
 from .._rotator import BandSplitRotator
 
@@ -19,9 +22,15 @@ class MaskCore(nn.Module):
         model: The separator, which stays its own: weights are shared.
     """
 
+    places: Tensor
+    shares: Tensor
+
     def __init__(self, model: BandSplitRotator) -> None:
         super().__init__()
         self.model = model
+        places, shares = _bands_of_bins(model.layout)
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("shares", shares, persistent=False)
 
     def forward(
         self, spectrum: Float[Tensor, "batch channel frame bin 2"]
@@ -38,11 +47,34 @@ class MaskCore(nn.Module):
         model = self.model
         bins = rearrange(spectrum[:, :, :, model.bins], "b c t f ri -> b t f c ri")
         of_bands = model.band_masks(model.band_gather.features(bins), range(model.num_stems))
-        masks = rearrange(model.band_gather.average(of_bands), "b n t f c ri -> b n c t f ri")
+        masks = rearrange(of_bands, "b n t (k c ri) -> b n c t k ri", c=model.audio_channels, ri=2)
+        if not model.band_gather.in_order:  # by gathering, too: adding into places is slow or missing in runtimes
+            masks = rearrange(
+                masks.index_select(4, self.places), "b n c t (f m) ri -> b n c t f m ri", f=len(self.shares)
+            )
+            masks = (masks * self.shares).sum(dim=-2)
         first, last = model.bins.start, model.bins.stop
         if model.zero_dc and first == 0:
             first, masks = 1, masks[..., 1:, :]
         return F.pad(masks, (0, 0, first, model.stft_settings.num_bins - last))
+
+
+def _bands_of_bins(layout: BandLayout) -> tuple[Tensor, Tensor]:
+    """For each bin, where its bands have it among the bins of all bands, and what each counts.
+
+    Returns:
+        Places, as many for each bin as the most bands that share one, (bin × most), and their shares, (bin, most, 1),
+        which are 0 for places that only fill up.
+    """
+    most = int(layout.bands_per_bin.max())
+    order = np.argsort(layout.gather_indices, kind="stable")
+    bins = layout.gather_indices[order]
+    nth = np.arange(len(bins)) - np.searchsorted(bins, bins)
+    places = np.zeros((layout.num_bins, most), np.int64)
+    shares = np.zeros((layout.num_bins, most, 1), np.float32)
+    places[bins, nth] = order
+    shares[bins, nth, 0] = 1 / layout.bands_per_bin[bins]
+    return torch.as_tensor(places.ravel()), torch.as_tensor(shares)
 
 
 def example_spectrum(model: BandSplitRotator, batch: int, frames: int) -> Float[Tensor, "batch channel frame bin 2"]:

@@ -48,6 +48,8 @@ class ExportedModel(nn.Module):
         weights = "" if about.precision == "float32" else f" with weights in {about.precision}"
         self.runs_under = f"onnxruntime {onnx_library('onnxruntime', _PURPOSE).__version__}{weights}"
         self._session = session
+        failures = _exceptions()
+        self._failures = (failures.RuntimeException, failures.Fail)
 
     def forward(
         self, raw_audio: Float[Tensor, "batch channel time"], active_stem_ids: Sequence[int] | None = None
@@ -76,8 +78,8 @@ class ExportedModel(nn.Module):
     def _masks(self, pairs: Any) -> Any:
         try:
             (masks,) = self._session.run(None, {"spectrum": pairs})
-        except Exception as error:  # its exceptions share no class but this
-            if type(error).__name__ == "RuntimeException" and "alloc" in str(error):
+        except self._failures as error:
+            if "alloc" in str(error):
                 raise MemoryError(f"onnxruntime ran out of memory: {error}") from error
             raise
         return np.ascontiguousarray(masks)
@@ -127,7 +129,7 @@ def load_exported(path: str | PathLike[str]) -> ExportedCheckpoint:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    damage: Any = onnx_library("onnxruntime.capi.onnxruntime_pybind11_state", _PURPOSE)
+    damage = _exceptions()
     try:
         session = runtime.InferenceSession(str(where), options, providers=["CPUExecutionProvider"])
     except (damage.InvalidProtobuf, damage.InvalidGraph, damage.InvalidArgument, damage.Fail) as error:
@@ -170,6 +172,11 @@ def _check_graph(session: Any, about: Described, where: Path) -> None:
             f"what hfbs wrote into {where} is of another graph: that has {found}, and {expected} was expected; "
             "export it again"
         )
+
+
+def _exceptions() -> Any:
+    """The module of onnxruntime's exceptions, which share no class but Exception."""
+    return onnx_library("onnxruntime.capi.onnxruntime_pybind11_state", _PURPOSE)
 
 
 def _first_line(error: Exception) -> str:

@@ -85,7 +85,7 @@ def _export(model: BandSplitRotator, path: Path, document: str) -> None:
 
     # Two at least of each: PyTorch takes a length of one for fixed.
     spectrum = example_spectrum(model, batch=2, frames=5)
-    sizes = {0: Dim("batch"), 2: Dim("frames")}
+    sizes = {0: Dim("batch", max=1 << 16), 2: Dim("frames", max=1 << 24)}
     try:
         with torch.no_grad(), _unheard():
             program: Any = cast("Any", torch.onnx).export(
