@@ -169,7 +169,9 @@ def index(session: nox.Session) -> None:
 @nox.parametrize("package", [*PACKAGES])
 def minimums(session: nox.Session, package: str) -> None:
     """Test one package with the lowest versions that it declares."""
-    extras = f"[{','.join(PACKAGES[package])}]" if PACKAGES[package] else ""
+    # What leaves PyTorch asks for a newer one than the package does.
+    wanted = [extra for extra in PACKAGES[package] if extra != "onnx"]
+    extras = f"[{','.join(wanted)}]" if wanted else ""
     session.install("--resolution=lowest-direct", f"./packages/{package}{extras}")
     session.install("--group=test")
     session.run("pytest", f"tests/{package.replace('-', '_')}", "-m", "not compiled", *session.posargs)
