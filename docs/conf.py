@@ -86,6 +86,8 @@ nitpick_ignore = [
     ("py:class", "hfbs_separate._workload.Workload"),
     ("py:class", "hfbs_separate.terminal.Speech"),
     ("py:class", "hfbs_model._loss.LossTerms"),
+    ("py:class", "hfbs_model._export._document.Described"),
+    ("py:class", "hfbs_model.export.Described"),
     ("py:class", "hfbs_model._registry.Setting"),
     ("py:class", "hfbs_model._checkpoints._load._Path"),
     ("py:class", "hfbs_model._checkpoints._report.Origin"),

@@ -15,6 +15,7 @@ from sphinx.util.math import get_node_equation_number
 
 # Where a type was defined in a private module: the name that one imports it by.
 PUBLIC_NAMES = {
+    r"hfbs_model\._export\._\w+\.": "hfbs_model.export.",
     r"(hfbs_\w+)\._\w+\.": r"\1.",
     r"numpy\._typing\._\w+\.": "numpy.typing.",
     r"torch\.nn\.modules\.\w+\.": "torch.nn.",

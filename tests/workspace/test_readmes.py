@@ -23,7 +23,7 @@ from workspace._repository import MEMBERS, ROOT
 PAGES = (
     ROOT / "README.md",
     *(member.folder / "README.md" for member in MEMBERS.values()),
-    *sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts),
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"_build", "tutorials"} & set(page.parts)),
 )
 # Followed by tests/tutorials, in environments of their own.
 TUTORIALS = tuple(sorted((ROOT / "docs" / "tutorials").glob("*.md")))

@@ -189,7 +189,7 @@ class Transformer(nn.Module):
         times, and main memory is slow.
         """
         if x.device.type != "cpu" or torch.compiler.is_compiling():
-            return [len(x)]
+            return [x.shape[0]]  # not len, which is a number that export would take for fixed
         # Each group adds to the weights' gradients: fewer of them then.
         positions = POSITIONS_IN_CACHE * (4 if torch.is_grad_enabled() else 1)
         # Two at least: of one alone, compilers make another kernel.

@@ -30,7 +30,10 @@ class BandGather(nn.Module):
 
     def split(self, spectrum: Complex[Tensor, "batch channel bin frame"]) -> Float[Tensor, "batch frame features"]:
         """Bins of each band in turn; within a band by bin, then channel, then real and imaginary part."""
-        bins = rearrange(torch.view_as_real(spectrum), "b c f t ri -> b t f c ri")
+        return self.features(rearrange(torch.view_as_real(spectrum), "b c f t ri -> b t f c ri"))
+
+    def features(self, bins: Float[Tensor, "batch frame bin channel 2"]) -> Float[Tensor, "batch frame features"]:
+        """The same from real and imaginary parts."""
         if not self.in_order:
             bins = bins.index_select(2, self.indices)
         return rearrange(bins, "b t k c ri -> b t (k c ri)")

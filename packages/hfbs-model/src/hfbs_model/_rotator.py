@@ -335,9 +335,7 @@ class BandSplitRotator(nn.Module):
             raise ValueError("return_loss_breakdown=True needs the true stems; pass target")
 
         spectrum = stft(mixture, self.stft_settings)[:, :, self.bins]
-        tokens = self._tokens(self.band_gather.split(spectrum))
-        for_each_stem = [self._recomputed(self.mask_estimators[stem], tokens) for stem in stem_ids]
-        masks = self.band_gather.merge(torch.stack(for_each_stem, dim=1))
+        masks = self.band_gather.merge(self.band_masks(self.band_gather.split(spectrum), stem_ids))
         stems = self._audio_of(masks * rearrange(spectrum, "b c f t -> b 1 c f t"), mixture.shape[-1])
 
         if truth is None:
@@ -345,6 +343,22 @@ class BandSplitRotator(nn.Module):
         if return_loss_breakdown:
             return lossComputation(stems, truth, stem_ids, self.loss_settings, return_loss_breakdown=True)
         return lossComputation(stems, truth, stem_ids, self.loss_settings)
+
+    def band_masks(
+        self, features: Float[Tensor, "batch frame features"], stem_ids: Sequence[int]
+    ) -> Float[Tensor, "batch active frame features"]:
+        """The network between the transforms: from the bins of all bands to their masks.
+
+        Args:
+            features: (batch, frame, features): band after band; within one by bin, then channel, then real and
+                imaginary part.
+            stem_ids: Stems to compute, in the order wanted.
+
+        Returns:
+            Masks, (batch, active stem, frame, features), in the same order; where bands overlap, each says its own.
+        """
+        tokens = self._tokens(features)
+        return torch.stack([self._recomputed(self.mask_estimators[stem], tokens) for stem in stem_ids], dim=1)
 
     def compile_blocks(self, *, mode: str | None = None) -> None:
         """Compile the blocks from now on, each when it is first needed, for any length of audio.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ._checkpoint_option import CHECKPOINT
-from ._loading import loaded
+from ._loading import loaded_checkpoint
 from ._settings_option import settings_options
 from .terminal import Terminal
 
@@ -45,14 +45,14 @@ def convert(
     if half and new.suffix != _OURS:
         raise click.ClickException(f"--half is for {_OURS}, got {new.name}: leave it out, or name {new.stem}{_OURS}")
     for file in files:
-        _check_place(file, [each for each in (old, config, lora) if each is not None], force)
+        check_place(file, [each for each in (old, config, lora) if each is not None], force)
     with terminal.busy(f"reading {old.name}"):
-        checkpoint = loaded(old, config, lora, settings)
+        checkpoint = loaded_checkpoint(old, config, lora, settings)
     for note in checkpoint.report.notes:
         terminal.warn(note)
     with terminal.busy(f"writing {new.name}"):
         if new.suffix == _OURS:
-            checkpoint = replace(checkpoint, provenance=_provenance(checkpoint, old, config, lora))
+            checkpoint = replace(checkpoint, provenance=provenance(checkpoint, old, config, lora))
         try:
             _save(checkpoint, new, half)
         except ValueError as error:
@@ -63,13 +63,24 @@ def convert(
         terminal.wrote(file)
 
 
-def _check_place(file: Path, sources: list[Path], force: bool) -> None:
+def check_place(file: Path, sources: list[Path], force: bool, work: str = "conversion") -> None:
+    """Refuse a place for a new file.
+
+    Args:
+        file: where it is to go.
+        sources: files that it is made of.
+        force: whether it may replace another.
+        work: what is done, in a word.
+
+    Raises:
+        click.ClickException: its folder is missing, or something is there.
+    """
     if not file.parent.is_dir():
         raise click.ClickException(f"there is no folder {file.parent}: create it, or name another place")
     if not file.exists():
         return
     if any(file.samefile(source) for source in sources):
-        raise click.ClickException(f"{file} is read for this conversion, and would be overwritten: name another")
+        raise click.ClickException(f"{file} is read for this {work}, and would be overwritten: name another")
     if file.is_dir() or not force:
         raise click.ClickException(f"{file} exists: add --force to overwrite it, or name another")
 
@@ -85,7 +96,7 @@ def _save(checkpoint: "Checkpoint", new: Path, half: bool) -> None:
         save_msst_checkpoint(checkpoint, new)
 
 
-def _provenance(checkpoint: "Checkpoint", old: Path, config: Path | None, lora: Path | None) -> dict[str, str]:
+def provenance(checkpoint: "Checkpoint", old: Path, config: Path | None, lora: Path | None) -> dict[str, str]:
     """Names and digests of what the new file is made of; what the old file says of itself is kept beside it."""
     provenance = {"file": old.name, "sha256": _sha256(old), "hfbs-model": version("hfbs-model")}
     if config is not None:

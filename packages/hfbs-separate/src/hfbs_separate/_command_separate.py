@@ -68,8 +68,9 @@ def _place(_context: click.Context, _option: click.Parameter, text: str) -> Plac
     type=CHECKPOINT,
     default=DEMO,
     show_default=True,
-    help="The model's weights: .safetensors, or a PyTorch file (.ckpt, .pt, .pth, .th, .bin). hfbs inspect shows what "
-    "they tell by themselves. demo: the small model that comes with hfbs, for vocals and instrumental.",
+    help="The model's weights: .safetensors, or a PyTorch file (.ckpt, .pt, .pth, .th, .bin), of which hfbs inspect "
+    "shows what they tell by themselves; or .onnx by hfbs export, which runs under onnxruntime. demo: the small model "
+    "that comes with hfbs, for vocals and instrumental.",
 )
 @settings_options
 @click.option(

@@ -43,6 +43,22 @@ def _numbered(device: torch.device) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if device == torch.device("cuda") else device
 
 
+def of_exported(device: str, precision: str, *, compiled: bool) -> tuple[str, str]:
+    """Device and precision of a core that was exported.
+
+    Raises:
+        OptionError: anything else is asked for.
+    """
+    asked = {"device": (device, "cpu"), "precision": (precision, "float32"), "compiled": (compiled, False)}
+    for option, (value, only) in asked.items():
+        if value not in ("auto", only):
+            raise OptionError(
+                f"an exported core runs under onnxruntime on the CPU, as it was exported, got {option} {value}: leave "
+                "it out, or separate with the checkpoint"
+            )
+    return "cpu", "float32"
+
+
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """The type that the model's attention and feed-forward layers compute in.
 

@@ -14,6 +14,7 @@ from ._separator_options import about_separator, needed_settings, separator_of
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint
+    from hfbs_model.export import ExportedCheckpoint
 
     from ._ensemble import Ensemble
     from ._separator import Separator, SeparatorOptions
@@ -24,7 +25,7 @@ class ModelFiles:
     """The files that a model is read from.
 
     Attributes:
-        weights: the checkpoint.
+        weights: the checkpoint, or an exported core.
         config: the YAML that came with it.
         lora: adapters for its weights.
         others: further models of an ensemble.
@@ -148,7 +149,7 @@ def _ensemble(
         raise click.ClickException(str(error)) from error
 
 
-def vocals_of(checkpoint: "Checkpoint") -> str:
+def vocals_of(checkpoint: "Checkpoint | ExportedCheckpoint") -> str:
     """The stem that is no instrument: by its name, else the first one, as MSST has it."""
     named = (stem for stem in checkpoint.stems if stem.casefold() in ("vocals", "vocal", "voice"))
     return next(named, checkpoint.stems[0])

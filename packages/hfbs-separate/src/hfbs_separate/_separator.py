@@ -13,13 +13,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from hfbs_model import Checkpoint, inference_memory, load_checkpoint
+from hfbs_model import BandSplitRotator, Checkpoint, inference_memory, load_checkpoint
+from hfbs_model.export import ExportedCheckpoint, ExportedModel
 
 from ._audio_source import ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
 from ._crossover import LOWEST, lowpassed
-from ._device import describe, resolve_devices, resolve_precision, words_for
+from ._device import describe, of_exported, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
 from ._estimate import Estimator
 from ._options import CHUNKINGS
@@ -72,7 +73,7 @@ class Separator:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | ExportedCheckpoint,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -90,7 +91,8 @@ class Separator:
         """Take over a loaded checkpoint; its model is moved to the device and cast.
 
         Args:
-            checkpoint: as :func:`hfbs_model.load_checkpoint` gives it.
+            checkpoint: as :func:`hfbs_model.load_checkpoint` gives it; or a core as
+                :func:`hfbs_model.export.load_exported` gives it, which runs on the CPU in the precision that it has.
             device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or several
                 GPUs as ``"cuda:0,cuda:1"``: each gets a copy of the model, and whichever is free takes the next batch
                 of chunks. Stems are those of one device.
@@ -138,6 +140,8 @@ class Separator:
         self.lowpass = lowpass
         self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
         self.stems = self._outputs.names
+        if isinstance(checkpoint, ExportedCheckpoint):
+            device, precision = of_exported(device, precision, compiled=compiled)
         self.devices = resolve_devices(device)
         research = bool(checkpoint.model.parts.recipe)
         exact = research or chunking != CHUNKINGS[0]
@@ -150,8 +154,8 @@ class Separator:
         models = [checkpoint.model, *(deepcopy(checkpoint.model) for _ in self.devices[1:])]
         cast_to = None if research else self.precision
         self._models = [model.to(device, cast_to).eval() for model, device in zip(models, self.devices, strict=True)]
-        if compiled:
-            for model in self._models:
+        for model in self._models:
+            if compiled and isinstance(model, BandSplitRotator):
                 model.compile_blocks()
         self.batch_size = self._batch_that_fits() if batch_size is None else batch_size
 
@@ -189,7 +193,9 @@ class Separator:
     @property
     def computes_on(self) -> str:
         """Device and precision in words, such as ``cpu, float32, 2 threads``."""
-        return describe(self.devices, self.precision)
+        words = describe(self.devices, self.precision)
+        model = self._models[0]
+        return f"{words}, {model.runs_under}" if isinstance(model, ExportedModel) else words
 
     @property
     def settings(self) -> dict[str, object]:
@@ -352,7 +358,9 @@ class Separator:
 
     def _batch_that_fits(self) -> int:
         model = self._models[0]
-        if self.devices[0].type != "cuda" or self.chunking == "msst" or model.parts.recipe:
+        if isinstance(model, ExportedModel) or self.devices[0].type != "cuda":
+            return 1
+        if self.chunking == "msst" or model.parts.recipe:
             return 1
         free = min(torch.cuda.mem_get_info(device)[0] for device in self.devices)
         fits = (

@@ -12,6 +12,7 @@ from ._options import CHUNKINGS, DEVICES, PRECISIONS, device_names
 
 if TYPE_CHECKING:
     from hfbs_model import Checkpoint
+    from hfbs_model.export import ExportedCheckpoint
 
     from ._separator import Separator, SeparatorOptions
 
@@ -139,7 +140,7 @@ def needed_settings(settings: Mapping[str, object], options: "SeparatorOptions")
     return settings if options.get("chunk_seconds") is None else {"chunk_size": 1, **settings}
 
 
-def separator_of(checkpoint: "Checkpoint", options: "SeparatorOptions") -> "Separator":
+def separator_of(checkpoint: "Checkpoint | ExportedCheckpoint", options: "SeparatorOptions") -> "Separator":
     """The separator, or an error of the command."""
     from ._separator import Separator
 

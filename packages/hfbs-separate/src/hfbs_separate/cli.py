@@ -8,6 +8,7 @@ from ._command_convert import convert
 from ._command_demo import demo
 from ._command_download import fetch
 from ._command_evaluate import evaluate
+from ._command_export import export
 from ._command_inspect import inspect
 from ._command_live import live
 from ._command_models import models
@@ -28,6 +29,7 @@ main.add_command(live)
 main.add_command(evaluate)
 main.add_command(inspect)
 main.add_command(convert)
+main.add_command(export)
 main.add_command(models)
 main.add_command(fetch)
 main.add_command(view)

@@ -22,7 +22,7 @@ from ._settling import Source
 _KEY = "hfbs"
 """Of the metadata's entry that holds the configuration, as JSON."""
 _VERSION = 1
-_WINDOWS = ("hann_window", "hamming_window", "blackman_window", "bartlett_window")
+WINDOWS = ("hann_window", "hamming_window", "blackman_window", "bartlett_window")
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], *, dtype: torch.dtype | None = None) -> None:
@@ -127,19 +127,19 @@ def _keywords_as_json(checkpoint: Checkpoint) -> dict[str, object]:
     keywords["norm_output"] = not isinstance(_time_transformer(model).norm, torch.nn.Identity)
     keywords["final_norm"] = not isinstance(model.final_norm, torch.nn.Identity)
     keywords["stft_window_fn"] = model.stft_settings.window_fn
-    return {name: _window_name(name, value) if callable(value) else value for name, value in keywords.items()}
+    return {name: window_name(name, value) if callable(value) else value for name, value in keywords.items()}
 
 
 def _time_transformer(model: BandSplitRotator) -> Any:
     return cast("torch.nn.ModuleList", model.layers[0])[-2]
 
 
-def _window_name(keyword: str, function: Callable[..., object]) -> str:
-    for name in _WINDOWS:
+def window_name(keyword: str, function: Callable[..., object]) -> str:
+    for name in WINDOWS:
         if getattr(torch, name) is function:
             return name
     raise ValueError(
-        f"a file holds {keyword} by name, one of torch's {', '.join(_WINDOWS)}, got {function!r}; "
+        f"a file holds {keyword} by name, one of torch's {', '.join(WINDOWS)}, got {function!r}; "
         "build the model with one of them to save it"
     )
 
@@ -148,8 +148,8 @@ def _keywords_from_json(model: Mapping[str, object], path: str | PathLike[str]) 
     keywords = dict(model)
     for name in ("stft_window_fn", "multi_stft_window_fn"):
         if name in keywords:
-            if keywords[name] not in _WINDOWS:
-                raise CheckpointError(f"{name} of {path} is {shown(keywords[name])}, not one of {', '.join(_WINDOWS)}")
+            if keywords[name] not in WINDOWS:
+                raise CheckpointError(f"{name} of {path} is {shown(keywords[name])}, not one of {', '.join(WINDOWS)}")
             keywords[name] = cast("object", getattr(torch, cast("str", keywords[name])))
     if isinstance(layout := keywords.get("mask_filter_bank"), str):
         try:
