@@ -13,7 +13,7 @@ import numpy as np
 
 from ._checkpoint_option import ABOUT_DEMO, CHECKPOINT, DEMO
 from ._errors import OptionError, SeparationError
-from ._loading import loaded
+from ._loading import loaded_checkpoint
 from ._model import vocals_of
 from ._pcm import PCM_FORMATS, PcmFormat, PcmReader, PcmWriter
 from ._separator_options import COMPILE, PRECISION, checked_devices, known_devices, needed_settings
@@ -168,7 +168,7 @@ def live(
             "--help, or add --sound"
         )
     with terminal.busy(f"loading {checkpoint.name}"):
-        known = loaded(checkpoint, config, lora, needed_settings(settings, {"chunk_seconds": chunk_seconds}))
+        known = loaded_checkpoint(checkpoint, config, lora, needed_settings(settings, {"chunk_seconds": chunk_seconds}))
         _check_stream(known, rate, channels, sample_format)
         separator = _ready(known, latency, chunk_seconds, stems, instrumental, device, precision, compiled)
     channels = channels or separator.audio_channels
