@@ -4,7 +4,8 @@
 
 Runs of one and of two workers take turns. What counts is the time from the first song that ended to the last one, and
 the songs that ended in between: starting Ray, workers and the model is left out, and said beside it. Each worker
-computes on one thread.
+computes on one thread. What the machine itself allows stands beside it: one and two processes of the local engine,
+which know nothing of each other; cores that share a memory or a clock do not do twice as much as one.
 """
 
 import json
@@ -14,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -54,6 +57,7 @@ def main(songs: int, seconds: float, rounds: int) -> None:
         folder = Path(name)
         _prepare(folder, songs, seconds)
         ratios: list[float] = []
+        ceilings: list[float] = []
         for number in range(rounds):
             # Whichever comes second finds warm disks: they change places.
             order = (1, 2) if number % 2 == 0 else (2, 1)
@@ -61,8 +65,15 @@ def main(songs: int, seconds: float, rounds: int) -> None:
             for workers, run in sorted(runs.items()):
                 print(f"{workers} worker(s): {run.rate:.3f} songs/s after {run.start:.1f} s of start-up", flush=True)
             ratios.append(runs[2].rate / runs[1].rate)
-    told = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    print(f"two workers to one: {told} over {rounds} round(s), {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
+            apart = {processes: _apart(folder, processes, f"{number}-apart-{processes}") for processes in order}
+            ceilings.append(apart[2] / apart[1])
+    load = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    print(f"two workers to one: {_told(ratios)} over {rounds} round(s), {load}")
+    print(f"two processes of their own to one: {_told(ceilings)}")
+
+
+def _told(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def _prepare(folder: Path, songs: int, seconds: float) -> None:
@@ -84,10 +95,31 @@ def _prepare(folder: Path, songs: int, seconds: float) -> None:
 
 
 def _run(folder: Path, workers: int, name: str) -> Run:
-    words = [Path(sys.executable).with_name("hfbs"), "separate", folder / "songs", "-o", folder / name, "--json"]
-    words += ["--checkpoint", folder / "model.ckpt", "--config", folder / "model.yaml", "--device", "cpu"]
-    words += ["--engine", "ray", "--workers", workers]
     began = time.monotonic()
+    words = [folder / "songs", "-o", folder / name, "--engine", "ray", "--workers", workers]
+    ends = _ends(folder, words, lambda event, ended: event["done"] if event["event"] == "progress" else ended)
+    # Two workers end their first songs together, so that those of the first moment do not count.
+    first = ends[workers - 1]
+    return Run(first - began, (len(ends) - workers) / (ends[-1] - first))
+
+
+def _apart(folder: Path, processes: int, name: str) -> float:
+    """Songs a second of so many local runs side by side, each with its share of the songs."""
+    songs = sorted((folder / "songs").iterdir())
+    shares = [[*songs[number::processes], "-o", folder / name / str(number)] for number in range(processes)]
+
+    def ended(event: dict[str, Any], before: int) -> int:
+        return before + (event["event"] == "wrote" and event["file"].endswith("other.wav"))
+
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda share: _ends(folder, share, ended), shares))
+    return sum((len(ends) - 1) / (ends[-1] - ends[0]) for ends in runs)
+
+
+def _ends(folder: Path, arguments: Sequence[object], ended: Callable[[dict[str, Any], int], int]) -> list[float]:
+    """When each song of a run ended: ``ended`` says how many have by an event, told how many had before it."""
+    words = [Path(sys.executable).with_name("hfbs"), "separate", *arguments, "--json", "--device", "cpu"]
+    words += ["--checkpoint", folder / "model.ckpt", "--config", folder / "model.yaml"]
     ends: list[float] = []
     inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(
@@ -95,14 +127,10 @@ def _run(folder: Path, workers: int, name: str) -> Run:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            event = json.loads(line)
-            if event["event"] == "progress":
-                ends += [time.monotonic()] * (event["done"] - len(ends))
+            ends += [time.monotonic()] * (ended(json.loads(line), len(ends)) - len(ends))
     if process.returncode != 0:
         raise SystemExit(f"hfbs ended with {process.returncode}")
-    # Two workers end their first songs together, so that those of the first moment do not count.
-    first = ends[workers - 1]
-    return Run(first - began, (len(ends) - workers) / (ends[-1] - first))
+    return ends
 
 
 if __name__ == "__main__":
