@@ -21,7 +21,7 @@ def inference_memory(
 ) -> int:
     """Predict the most memory that a model and one forward pass without gradients occupy at once.
 
-    Weights, audio and spectrum (X bytes) are there all the time. On top comes the larger of two moments.
+    Weights, audio and spectrum (X bytes) are there all the time. On top comes the largest of four moments.
 
     In the trunk there are the bands' features (Q bytes), and per token (one for each of the batch, frame and band) of D
     = ``dim`` numbers the layer's input, what attention along time made of it, and what attention along the bands makes
@@ -33,8 +33,10 @@ def inference_memory(
     or in the feed-forward block twice the hidden features (2 D + 2 · ff_mult · D). Half precision, PoPE and attention
     that is spelled out have wider moments, the latter two with the whole matrix of weights.
 
-    In the inverse Fourier transform there are the tokens (D), and per stem the masks by band (Q) and by bin (X), the
-    masked spectrum (X), its frames before and after the window (2 X), and the audio twice.
+    After the trunk there are the features (Q), the tokens (D), and per stem the masks by band, twice (2 Q). While they
+    become masks by bin, there are per stem those by band (Q) and twice those by bin (2 X). In the inverse Fourier
+    transform there are per stem the masks by bin (X), the masked spectrum (X), its frames before and after the window
+    (2 X), and the audio twice.
 
     What libraries allocate unseen by PyTorch is not counted, nor are the process itself and, on a GPU, its context.
 
@@ -77,10 +79,10 @@ def inference_memory(
     moments = _numbers(model, frames, batch_size, bytes_per_element, in_groups=device_type == "cpu")
     trunk = features * _FLOAT32 + bytes_per_element * max(moments)
     by_band, by_bin = stems * features * bytes_per_element, stems * spectrum
+    masking = features * _FLOAT32 + tokens * _keyword(model, "dim") + 2 * by_band
     averaging = stems * features * _FLOAT32 + 2 * by_bin
     inverting = 4 * by_bin + 2 * stems * audio * (samples + settings.n_fft)
-    output = tokens * _keyword(model, "dim") + by_band + max(averaging, inverting)
-    return weights + audio * samples + spectrum + max(trunk, output)
+    return weights + audio * samples + spectrum + max(trunk, masking, averaging, inverting)
 
 
 def _numbers(
