@@ -1,5 +1,6 @@
 """CHANGELOG.md and pyproject.toml, edited: what is not meant stays as it was."""
 
+import re
 from datetime import date
 
 import pytest
@@ -59,6 +60,5 @@ def test_another_version_is_the_only_change(member: Member):
 @each_member
 def test_other_bounds_are_the_only_change(member: Member):
     text = member.pyproject.read_text(encoding="utf-8")
-    assert pyproject.with_requirements(text, "hfbs-model", lambda _: "hfbs-model>=0.1,<0.2") == text.replace(
-        '"hfbs-model[mel]>=0.1,<0.2"', '"hfbs-model>=0.1,<0.2"'
-    )
+    changed = pyproject.with_requirements(text, "hfbs-model", lambda _: "hfbs-model>=0.1,<0.2")
+    assert changed == re.sub(r'"hfbs-model\[\w+\]>=0\.1,<0\.2"', '"hfbs-model>=0.1,<0.2"', text)
