@@ -22,19 +22,19 @@ import torch
 from hfbs_model import load_checkpoint
 from hfbs_separate import Separator
 from hfbs_separate._live_plan import COST
-from hfbs_separate.audio import decode
 from hfbs_separate.demo import MODEL
-from hfbs_separate.evaluation import sdr
+from hfbs_separate.evaluation import find_songs, load_song, sdr
 from hfbs_separate.live import LiveMeter, LiveSeparator
 
-SONG = Path(__file__).parents[1] / "tests" / "demo_song" / "song"
+SONGS = Path(__file__).parents[1] / "tests" / "demo_song"
 STEMS = {"vocals": ["vocals"], "instrumental": ["drums", "bass", "other"]}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 
 
 def song(seconds: float, rate: int) -> dict[str, np.ndarray]:
     """The true stems of the song, from its beginning as often as so many seconds need."""
-    heard = {name: sum(decode(SONG / f"{part}.ogg").audio for part in parts) for name, parts in STEMS.items()}
+    (files,) = find_songs(SONGS, STEMS)
+    heard = load_song(files).stems
     places = np.arange(round(seconds * rate))
     return {name: np.take(stem, places, axis=1, mode="wrap") for name, stem in heard.items()}
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,9 +12,12 @@ from torch import Tensor, nn
 from hfbs_attention import Attend
 from hfbs_filterbanks import BandLayout
 from hfbs_model import load_checkpoint
+from hfbs_separate.audio import decode
 from hfbs_separate.demo import MODEL, SONG
+from hfbs_separate.evaluation import find_songs, load_song
 
-TRUE_STEMS = Path(__file__).parents[1] / "tests" / "demo_song" / "song"
+TRUE_STEMS = Path(__file__).parents[1] / "tests" / "demo_song"
+FILES = {"vocals": ["vocals"], "instrumental": ["drums", "bass", "other"]}
 START, SECONDS = 13.0, 8.0
 
 
@@ -50,15 +52,6 @@ class Excerpt:
     layer: int
 
 
-def decoded(path: Path) -> NDArray[np.float32]:
-    """The excerpt of a file, (channel, time)."""
-    with av.open(str(path)) as file:
-        frames = [frame.to_ndarray() for frame in file.decode(audio=0)]
-        rate = file.streams.audio[0].rate
-    start = round(START * rate)
-    return np.concatenate(frames, axis=1)[:, start : start + round(SECONDS * rate)].astype(np.float32)
-
-
 class _Watched:
     """The attention weights that a module computes, whatever groups of sequences it takes together."""
 
@@ -89,19 +82,19 @@ def separated_excerpt() -> Excerpt:
     features: list[Tensor] = []
     for estimator in model.mask_estimators:
         estimator.register_forward_hook(lambda module, arguments, output: features.append(output))
-    mixture = decoded(SONG)
+    kept = slice(round(START * checkpoint.sample_rate), round((START + SECONDS) * checkpoint.sample_rate))
+    mixture = decode(SONG).audio[:, kept]
     estimates = model(torch.from_numpy(mixture)[None])[0].numpy()
     masks = model.band_gather.merge(torch.stack(features, dim=1))[0]
-    parts = {path.stem: decoded(path) for path in sorted(TRUE_STEMS.glob("*.ogg"))}
-    vocals = parts.pop("vocals")
-    truth = {"vocals": vocals, "instrumental": np.sum(list(parts.values()), axis=0)}
+    (files,) = find_songs(TRUE_STEMS, FILES)
+    truth = load_song(files).stems
     names = list(checkpoint.stems)
     return Excerpt(
         sample_rate=int(checkpoint.sample_rate),
         hop_length=model.stft_settings.hop_length,
         layout=model.layout,
         mixture=mixture,
-        truth={name: truth[name] for name in names},
+        truth={name: truth[name][:, kept] for name in names},
         estimates=dict(zip(names, estimates, strict=True)),
         masks={name: mask.abs().mean(dim=0).numpy() for name, mask in zip(names, masks, strict=True)},
         sum_of_masks=masks.sum(dim=0).abs().mean(dim=0).numpy(),

@@ -9,8 +9,9 @@ from ._audio_source import AudioSource
 from ._combine import combined
 from ._crossover import LOWEST, merged
 from ._errors import OptionError
+from ._estimate import unheard
 from ._options import COMBINATIONS
-from ._separator import Separator, unheard
+from ._separator import Separator
 from ._types import Audio, Progress
 
 

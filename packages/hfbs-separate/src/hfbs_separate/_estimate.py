@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from hfbs_model import BandSplitRotator
+from hfbs_model.export import ExportedModel
 
 from ._device import current, words_for
 from ._errors import OutOfMemory, SeparationError
@@ -17,20 +20,18 @@ class Estimator:
     """Runs the model for one song.
 
     Attributes:
-        model: gives (batch, active stem, channel, time) for (batch, channel, time).
+        model: as :func:`at_work` gives it.
         device: where it runs.
         precision: in which its layers compute.
-        casts: whether they do so under autocast; else the model was cast.
         stems: indices of the stems to compute; None means all.
         averaged: average over the chunk as it is, with its channels swapped, and with its polarity reversed.
         note: called with one sentence for each thing that a person should know.
         at_once: most inputs that the memory is known to hold, or None as long as it held all.
     """
 
-    model: nn.Module
+    model: BandSplitRotator | ExportedModel
     device: torch.device
     precision: torch.dtype
-    casts: bool
     stems: Sequence[int] | None
     averaged: bool
     note: Callable[[str], None]
@@ -78,10 +79,11 @@ class Estimator:
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _forward(self, inputs: Tensor) -> Tensor:
+        casts = _is_research(self.model) and self.precision != torch.float32
         with (
             current(self.device),
             torch.inference_mode(),
-            torch.autocast(self.device.type, self.precision, enabled=self.casts),
+            torch.autocast(self.device.type, self.precision, enabled=casts),
         ):
             given = inputs.to(self.device)
             output = self.model(given) if self.stems is None else self.model(given, active_stem_ids=self.stems)
@@ -91,6 +93,24 @@ class Estimator:
         """Give back what a failed attempt left in the caching allocator."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def at_work[Model: BandSplitRotator | ExportedModel](
+    model: Model, device: torch.device, precision: torch.dtype
+) -> Model:
+    """The model on its device and in its precision, for inference.
+
+    Weights of research variants may be complex, and cannot be cast: those run under autocast.
+    """
+    return model.to(device, None if _is_research(model) else precision).eval()
+
+
+def _is_research(model: BandSplitRotator | ExportedModel) -> bool:
+    return bool(model.parts.recipe)
+
+
+def unheard(_note: str) -> None:
+    """Where nobody listens."""
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:

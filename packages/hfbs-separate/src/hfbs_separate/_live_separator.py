@@ -14,7 +14,7 @@ from hfbs_model import Checkpoint, load_checkpoint
 
 from ._device import describe, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
-from ._estimate import Estimator
+from ._estimate import Estimator, at_work, unheard
 from ._live_meter import LiveMeter
 from ._live_plan import LivePlan
 from ._stems import Outputs
@@ -105,20 +105,18 @@ class LiveSeparator:
         self.device, *others = resolve_devices(device)
         if others:
             raise OptionError(f"a stream is separated on one device, got {device!r}: name one of them")
-        # Weights of research variants may be complex, and cannot be cast: those run under autocast.
         research = bool(model.parts.recipe)
         self.precision = resolve_precision("float32" if precision == "auto" and research else precision, self.device)
-        ready = model.to(self.device, None if research else self.precision).eval()
+        ready = at_work(model, self.device, self.precision)
         if compiled:
             ready.compile_blocks()
         self._estimate = Estimator(
             ready,
             self.device,
             self.precision,
-            casts=research and self.precision != torch.float32,
             stems=self._outputs.computed,
             averaged=False,
-            note=_unheard,
+            note=unheard,  # a single chunk at once is never halved, of which a note would tell
         )
         self._clock = clock
         self._allocate()
@@ -312,7 +310,3 @@ class LiveSeparator:
             where = tuple(int(axis[0]) for axis in np.nonzero(~finite))
             raise ValueError(f"a block must be finite, got {samples[where]} at index {where}")
         return samples
-
-
-def _unheard(_note: str) -> None:
-    """A single chunk at once is never halved, of which a note would tell."""

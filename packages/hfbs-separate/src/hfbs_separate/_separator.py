@@ -22,17 +22,13 @@ from ._chunking import mode as chunking_mode
 from ._crossover import LOWEST, lowpassed
 from ._device import describe, of_exported, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
-from ._estimate import Estimator
+from ._estimate import Estimator, at_work, unheard
 from ._options import CHUNKINGS
 from ._resample import resampled
 from ._stems import Outputs
 from ._types import Audio, Progress
 
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
-
-
-def unheard(_note: str) -> None:
-    """Where nobody listens."""
 
 
 class SeparatorOptions(TypedDict, total=False):
@@ -149,11 +145,10 @@ class Separator:
         self.precision, *_ = [resolve_precision(wanted, device) for device in self.devices]
         if batch_size is not None and batch_size < 1:
             raise OptionError(f"batch_size is how many chunks the model gets at once, at least 1, got {batch_size}")
-        # Weights of research variants may be complex, and cannot be cast: those run under autocast.
-        self._casts_at_work = research and self.precision != torch.float32
         models = [checkpoint.model, *(deepcopy(checkpoint.model) for _ in self.devices[1:])]
-        cast_to = None if research else self.precision
-        self._models = [model.to(device, cast_to).eval() for model, device in zip(models, self.devices, strict=True)]
+        self._models = [
+            at_work(model, device, self.precision) for model, device in zip(models, self.devices, strict=True)
+        ]
         for model in self._models:
             if compiled and isinstance(model, BandSplitRotator):
                 model.compile_blocks()
@@ -323,7 +318,6 @@ class Separator:
                 model,
                 device,
                 self.precision,
-                casts=self._casts_at_work,
                 stems=self._outputs.computed,
                 averaged=self.averaged,
                 note=notes.append,
