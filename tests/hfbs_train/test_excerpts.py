@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hfbs_separate import AudioFileError, DatasetError
 from hfbs_train import ConfigurationError, RunError
-from hfbs_train.data import Choice, Excerpts, Report, check, excerpt_batches, find_training_songs
+from hfbs_train.data import Choice, Excerpts, Report, ResidentSongs, check, excerpt_batches, find_training_songs
 from training_songs import RATE, noise, telling, told, write_song
 
 STEMS = ("vocals", "drums", "other")
@@ -329,6 +329,29 @@ def test_a_batch_is_what_the_excerpts_are(report: Report) -> None:
         np.testing.assert_array_equal(batch.stems[place].numpy(), excerpts[number].stems)
         np.testing.assert_array_equal(batch.known[place].numpy(), excerpts[number].known)
     assert torch.equal(batch.to("cpu").stems, batch.stems)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_songs_held_on_the_device_give_the_same_batches(partly: Path, tmp_path: Path, workers: int) -> None:
+    write_song(tmp_path / "shorter than an excerpt", {stem: noise(place, 0.3) for place, stem in enumerate(STEMS)})
+    found = report_of(partly, tmp_path, missing="unlabelled", mixture="file")
+    choice = Choice(remix=0.5, remix_stems=0.5, mixup=(0.5,))
+    excerpts = excerpts_of(found, choice)
+    resident = ResidentSongs(excerpts, torch.device("cpu"))
+    held = excerpt_batches(excerpts, batch_size=4, first_step=3, workers=workers, resident=resident)
+    read = excerpt_batches(excerpts, batch_size=4, first_step=3)
+    for one, other in islice(zip(held, read, strict=False), 12):
+        assert torch.equal(one.indices, other.indices)
+        assert torch.equal(one.known, other.known)
+        torch.testing.assert_close(one.stems, other.stems, rtol=0, atol=1e-7)
+        torch.testing.assert_close(one.rest, other.rest, rtol=0, atol=1e-7)
+    held.close()
+
+
+def test_songs_that_a_gpu_has_no_room_for_are_refused(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**20, 2**30))
+    with pytest.raises(ConfigurationError, match=r"data.resident: the songs take 0\.\d GiB .* leave it out"):
+        ResidentSongs(excerpts_of(report), torch.device("cuda:0"))
 
 
 def test_workers_change_nothing_and_fail_in_one_line(songs: Path, tmp_path: Path) -> None:

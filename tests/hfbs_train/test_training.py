@@ -19,7 +19,7 @@ import torch
 from click.testing import CliRunner
 from torch import Tensor
 
-from hfbs_model import load_checkpoint
+from hfbs_model import BandSplitRotator, load_checkpoint
 from hfbs_separate.terminal import Terminal
 from hfbs_train import ConfigurationError, RunConfiguration, RunError, train
 from hfbs_train._steps import Stepper
@@ -58,16 +58,16 @@ def test_a_run_goes_on_as_if_it_had_not_ended(
     class Ended(Exception):
         pass
 
-    take = Stepper.take
+    gradients = Stepper.gradients
     for point in (0, 1, 3, 5):
         with monkeypatch.context() as patch:
 
-            def ends(self: Stepper, step: int, batch: Any, point: int = point) -> Any:
+            def ends(self: Stepper, step: int, heard: Any, point: int = point) -> Any:
                 if step == point:
                     raise Ended
-                return take(self, step, batch)
+                return gradients(self, step, heard)
 
-            patch.setattr(Stepper, "take", ends)
+            patch.setattr(Stepper, "gradients", ends)
             with pytest.raises(Ended):
                 run(configuration, tmp_path / f"ended {point}")
         assert_equal(run(configuration, tmp_path / f"ended {point}"), whole)
@@ -130,6 +130,12 @@ def test_accumulating_gives_the_weights_of_one_pass(tiny_run: Build, tmp_path: P
     by_one = run(tiny_run(model=model, accumulate=4), tmp_path / "by one")
     for name, weight in at_once.items():
         assert torch.allclose(weight, by_one[name], atol=1e-5), name
+
+
+def test_songs_held_in_memory_give_the_weights_of_songs_on_disk(tiny_run: Build, songs: Path, tmp_path: Path):
+    weights = run(tiny_run(steps=4), tmp_path / "disk")
+    held = tiny_run(steps=4, data={"songs": [str(songs)], "workers": 0, "resident": True})
+    assert_equal(run(held, tmp_path / "memory"), weights)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
@@ -282,3 +288,35 @@ def test_the_command_trains_and_names_the_checkpoint(tiny_run: Build, tmp_path: 
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [str(tmp_path / "out" / "checkpoints" / "last.safetensors")]
     assert "step 2/2: loss" in result.stderr
+
+
+def without_dropout(tiny_run: Build, **changed: Any) -> dict[str, Any]:
+    configuration = tiny_run(steps=2, **changed)
+    return configuration | {"model": configuration["model"] | {"ff_dropout": 0.0}}
+
+
+@pytest.mark.compiled
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_compiled_run_comes_near_the_weights_of_a_plain_one(tiny_run: Build, tmp_path: Path):
+    plain = run(without_dropout(tiny_run), tmp_path / "plain")
+    compiled = run(without_dropout(tiny_run, machines={"accelerator": "cpu", "compile": True}), tmp_path / "compiled")
+    for name, weight in plain.items():
+        torch.testing.assert_close(compiled[name], weight, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.compiled
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_model_that_is_wrong_once_compiled_is_not_trained(
+    tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def wrong(graph: Any, _inputs: Any) -> Callable[..., Any]:
+        return lambda *arguments: tuple(1.5 * result for result in graph(*arguments))
+
+    def compile_blocks(self: BandSplitRotator) -> None:
+        for estimator in self.mask_estimators:
+            estimator.compile(backend=wrong)
+
+    monkeypatch.setattr(BandSplitRotator, "compile_blocks", compile_blocks)
+    run_of = RunConfiguration.of(without_dropout(tiny_run, machines={"accelerator": "cpu", "compile": True}))
+    with pytest.raises(RunError, match=r"stems differ by 50.0% from the model's own, .* set machines.compile to false"):
+        train(run_of, tmp_path, terminal=Terminal("quiet"))

@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ._configuration import AdamW, Muon
+from ._muon import Muon as BatchedMuon
 
 
 def optimizers(model: nn.Module, settings: AdamW | Muon) -> list[Optimizer]:
@@ -16,7 +17,7 @@ def optimizers(model: nn.Module, settings: AdamW | Muon) -> list[Optimizer]:
         built: list[Optimizer] = [_adamw(list(trained.values()), settings)]
     else:
         in_trunk = {name for name, weight in trained.items() if weight.ndim == 2 and name.startswith("layers.")}
-        muon = torch.optim.Muon(
+        muon = BatchedMuon(
             [trained[name] for name in trained if name in in_trunk],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
@@ -43,5 +44,8 @@ def _adamw(weights: Sequence[nn.Parameter], settings: AdamW) -> Optimizer:
         {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=settings.learning_rate, betas=settings.betas
+        [group for group in groups if group["params"]],
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        fused=all(weight.is_cuda for weight in weights),
     )

@@ -29,7 +29,7 @@ from ._preparation import refuse_other_run, stepper_of, training_excerpts, valid
 from ._state import STATE, Progress, full_weights, load_state, save_state
 from ._steps import Stepper, Taken
 from ._validation import scores, separated
-from .data import Batch, Excerpts, excerpt_batches
+from .data import Batch, Excerpts, ResidentSongs, excerpt_batches
 
 _MOST_UNMOVED = 100  # steps in a row whose gradient is not finite
 
@@ -114,6 +114,10 @@ class _Run:
         if self.step >= configuration.steps and last.exists():
             self._say(f"all {self.step} steps are taken; {last} is their checkpoint")
             return last
+        resident = None
+        if configuration.data.resident:
+            with self.terminal.bar("bringing songs to the device") as bar:
+                resident = ResidentSongs(excerpts, fabric.device, progress=bar)
         batches = excerpt_batches(
             excerpts,
             batch_size=configuration.batch_size,
@@ -122,6 +126,7 @@ class _Run:
             world_size=fabric.world_size,
             workers=configuration.data.workers,
             pin_memory=fabric.device.type == "cuda",
+            resident=resident,
         )
         with closing(batches), self.terminal.bar("training") as bar:
             for taken, speed in self._steps(batches):
@@ -143,9 +148,16 @@ class _Run:
 
     def _steps(self, batches: Iterator[Batch]) -> Iterator[tuple[Taken, float]]:
         """Each step, with the seconds that a step takes since the last one that was told of."""
+        stepper, steps = self.stepper, self.configuration.steps
         unmoved, began, since = 0, time.monotonic(), self.step
-        while self.step < self.configuration.steps:
-            taken = self.stepper.take(self.step, next(batches))
+        heard = stepper.hear(next(batches))
+        if self.configuration.machines.compile:
+            stepper.require_like_uncompiled(heard[0])
+        while self.step < steps:
+            losses = stepper.gradients(self.step, heard)
+            if self.step + 1 < steps:
+                heard = stepper.hear(next(batches))  # while the device computes gradients
+            taken = stepper.move(self.step, losses)
             self.step += 1
             unmoved = 0 if taken.moved else unmoved + 1
             if unmoved == _MOST_UNMOVED:

@@ -1,6 +1,9 @@
-"""One step of training: from a batch of excerpts to moved weights."""
+"""One step of training: from a batch of excerpts to moved weights.
 
-from collections.abc import Callable, Mapping
+It comes in three parts, so that the next batch can be made ready while the device is at work on the one before.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,14 +14,37 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ._augmentation._draws import sent
 from ._ema import Ema
+from ._errors import RunError
 from ._machines import whole
 from ._optimizers import set_rates
 from ._precision import renew_scale, scales
 from .data import Batch
 from .losses import Loss, LossTerms
 
+_COMPILED_DIFFERS = 0.1  # of the stems' norm; bfloat16's rounding alone comes to some thousandths
+
 type Augment = Callable[[Float[Tensor, "batch stem channel time"], Int[Tensor, " batch"]], Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """A part of a batch as the model hears it: on the device, and changed at random.
+
+    Attributes:
+        stems: float32, shape (excerpt, stem, channel, time).
+        mixture: float32, shape (excerpt, channel, time).
+        known: bool, shape (excerpt, stem): which stems are labelled.
+        wanted: the stems that are labelled in any excerpt.
+        share: of the batch's excerpts.
+    """
+
+    stems: Tensor
+    mixture: Tensor
+    known: Tensor
+    wanted: tuple[int, ...]
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +92,77 @@ class Stepper:
     accumulate: int
     seed: int
 
-    def take(self, step: int, batch: Batch) -> Taken:
-        """Move the weights once.
+    def hear(self, batch: Batch) -> list[Heard]:
+        """Bring this process's excerpts to the device, change them at random, and split them up.
+
+        Nothing of this waits for the device, which may still be at work on the batch before.
+        """
+        return [self._hear(part, len(part.indices) / len(batch.indices)) for part in batch.split(self.accumulate)]
+
+    def require_like_uncompiled(self, heard: Heard) -> None:
+        """Refuse a compiled model that gives anything else than the same one without: its weights would be of no use.
+
+        Nothing is said of a model with dropout, which draws otherwise when it is compiled.
+
+        Raises:
+            RunError: Their stems differ by more than half precision's rounding can.
+        """
+        if any(isinstance(module, nn.Dropout) and module.p > 0 for module in self.model.modules()):
+            return
+        with cast("Any", self.fabric).no_backward_sync(self.forward):
+            compiled = self.forward(heard.mixture).detach()
+            with torch.compiler.set_stance("force_eager"), torch.no_grad():
+                plain = self.forward(heard.mixture)
+        difference = float((compiled - plain).norm() / plain.norm().clamp(min=1e-12))
+        if not difference <= _COMPILED_DIFFERS:
+            raise RunError(
+                f"the compiled model's stems differ by {difference:.1%} from the model's own, so that weights trained "
+                "so would not fit it: set machines.compile to false, or take another version of PyTorch"
+            )
+
+    def gradients(self, step: int, heard: Sequence[Heard]) -> Mapping[str, Tensor]:
+        """Have the device compute the losses, which are returned, and their gradients.
 
         Args:
             step: Steps taken before, from 0.
-            batch: This process's excerpts.
+            heard: All parts of a batch.
         """
         # Nothing is drawn from where an earlier step left off: so a run goes on as if it had never ended.
         torch.manual_seed(_seed_of(self.seed, step, self.fabric.global_rank))  # pyright: ignore[reportUnknownMemberType]
-        set_rates(self.optimizers, self.rate_factor(step))
         losses: dict[str, Tensor] = {}
-        parts = batch.split(self.accumulate)
-        for number, part in enumerate(parts, start=1):
-            share = len(part.indices) / len(batch.indices)
-            with cast("Any", self.fabric).no_backward_sync(self.forward, enabled=number < len(parts)):
-                told = self._loss(part.to(self.fabric.device, non_blocking=True))
-                self.fabric.backward(share * told.total)
+        for number, part in enumerate(heard, start=1):
+            with cast("Any", self.fabric).no_backward_sync(self.forward, enabled=number < len(heard)):
+                told = self._loss(part)
+                self.fabric.backward(part.share * told.total)
             for name, value in {"loss": told.total.detach(), **told.terms}.items():
-                losses[name] = losses.get(name, 0) + share * value
+                losses[name] = losses.get(name, 0) + part.share * value
+        return losses
+
+    def move(self, step: int, losses: Mapping[str, Tensor]) -> Taken:
+        """Move the weights once by the gradients that there are; this waits for the device."""
         norm = self._clipped()
         moved = bool(norm.isfinite())
+        set_rates(self.optimizers, self.rate_factor(step))
         self._move(moved)
         if self.ema is not None and moved:
             self.ema.update(step)
         return Taken(losses, norm, moved)
 
-    def _loss(self, batch: Batch) -> LossTerms:
+    def _hear(self, batch: Batch, share: float) -> Heard:
+        batch = batch.to(self.fabric.device, non_blocking=True)
         # What the mixture holds beside the stems is changed as if it were one more.
-        heard = self.augment(torch.cat((batch.stems, batch.rest[:, None]), dim=1), batch.indices)
-        stems, mixture = heard[:, :-1], heard.sum(dim=1)
+        changed = self.augment(torch.cat((batch.stems, batch.rest[:, None]), dim=1), batch.indices)
         # Which stems are known may differ between processes, which then could not wait for each other.
-        known = batch.known.any(dim=0) if self.fabric.world_size == 1 else torch.ones(stems.shape[1], dtype=torch.bool)
-        if known.all():
-            return self.loss(self.forward(mixture), stems, mixture, batch.known)
-        estimates = self.forward(mixture, active_stem_ids=[stem for stem in range(len(known)) if known[stem]])
-        return self.loss(estimates, stems[:, known], mixture, batch.known[:, known])
+        alone = self.fabric.world_size == 1
+        wanted = tuple(stem for stem in range(batch.known.shape[1]) if not alone or batch.known[:, stem].any())
+        return Heard(changed[:, :-1], changed.sum(dim=1), sent(batch.known, self.fabric.device), wanted, share)
+
+    def _loss(self, heard: Heard) -> LossTerms:
+        if len(heard.wanted) == heard.stems.shape[1]:
+            return self.loss(self.forward(heard.mixture), heard.stems, heard.mixture, heard.known)
+        estimates = self.forward(heard.mixture, active_stem_ids=heard.wanted)
+        stems, known = (tensor[:, heard.wanted] for tensor in (heard.stems, heard.known))
+        return self.loss(estimates, stems, heard.mixture, known)
 
     def _clipped(self) -> Tensor:
         """Length of the gradient of all weights, which is scaled down where it is longer than is wanted."""

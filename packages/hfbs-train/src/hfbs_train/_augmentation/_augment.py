@@ -1,6 +1,7 @@
 """All effects, one after another, on a batch of stems."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from .._errors import ConfigurationError
 from ._codec import degrade
-from ._draws import generator
+from ._draws import chances, generator, sent
 from ._filters import equalizer, low_pass
 from ._levels import Rows, channel_swap, clipping, gain, pan, polarity, saturation
 from ._reverb import reverb
@@ -37,7 +38,8 @@ def augment(
 
     Args:
         stems: Full scale 1.
-        indices: Number of each item among all that a run draws, at least 0: another one, other draws.
+        indices: Number of each item among all that a run draws, at least 0: another one, other draws. On the CPU,
+            where stems are on a GPU: else it is waited for.
         settings: What to do.
         seed: Of the run, at least 0.
         sample_rate: In Hz.
@@ -52,7 +54,8 @@ def augment(
     """
     if len(indices) != len(stems):
         raise ValueError(f"indices must have one number per item, got {len(indices)} for {len(stems)} items")
-    batch = _Batch(stems.float(), [int(index) for index in indices], seed)
+    numbers = cast("list[int]", cast("Any", indices).tolist() if isinstance(indices, Tensor) else list(indices))
+    batch = _Batch(stems.float(), numbers, seed)
     _check_channels(stems.shape[2], settings)
     length = settings.output_length(stems.shape[-1])
     with torch.autocast(stems.device.type, enabled=False):
@@ -109,20 +112,19 @@ class _Batch:
             together: Whether all stems of an item have the same draws.
             part: The samples that take the place of the effect's result where it is not applied.
         """
-        chosen: list[int] = []
-        draws: list[Generator] = []
         items, stems = self.stems.shape[:2]
-        for row in range(items * stems):
-            item, stem = divmod(row, stems)
-            each = generator(name, seed=self._seed, index=self._indices[item], stem=None if together else stem)
-            if each.random() < probability:
-                chosen.append(row)
-                draws.append(each)
+        numbers: Sequence[int | None] = [None] if together else range(stems)
+        drawn = chances(name, seed=self._seed, indices=self._indices, stems=numbers) < probability
+        places = np.flatnonzero(np.broadcast_to(drawn, (items, stems)))
         rows = self.stems.flatten(0, 1)
         result = rows[..., part]
-        if chosen:
-            places = torch.tensor(chosen).to(rows.device)
-            result = result.index_copy(0, places, effect(rows[places], draws))
+        if len(places):
+            draws = [
+                generator(name, seed=self._seed, index=self._indices[item], stem=None if together else stem)
+                for item, stem in (divmod(int(place), stems) for place in places)
+            ]
+            chosen = sent(torch.as_tensor(places), rows.device)
+            result = result.index_copy(0, chosen, effect(rows[chosen], draws))
         self.stems = result.unflatten(0, (items, stems))
 
     def through_codec(self, settings: Codec, sample_rate: int) -> None:

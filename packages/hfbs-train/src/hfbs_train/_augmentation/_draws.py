@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.random import Generator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ._settings import Range
@@ -28,9 +29,22 @@ CONSTANTS: Final = {
 }
 
 
+def chances(effect: str, *, seed: int, indices: Sequence[int], stems: Sequence[int | None]) -> NDArray[np.float64]:
+    """Whether an effect is applied is decided by a number from 0 to below 1: one for each item (row) and stem (column);
+    None for a stem: for all stems of an item together.
+
+    By a hash :cite:p:`steele2014splittable` of many at once, as a generator for each would take longer than the effects
+    do on a GPU.
+    """
+    of_run = _mixed(np.array([[seed]], np.uint64) + _ODD * np.array([[CONSTANTS[effect]]], np.uint64))
+    of_items = _mixed(of_run ^ np.array(indices, np.uint64)[:, None])
+    of_stems = _mixed(of_items + _ODD * np.array([_place(stem) for stem in stems], np.uint64))
+    return (of_stems >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def generator(effect: str, *, seed: int, index: int, stem: int | None) -> Generator:
     """The draws of an effect for one stem of an item; None for ``stem``: for all its stems together."""
-    return np.random.default_rng([seed, index, 0 if stem is None else 1 + stem, CONSTANTS[effect]])
+    return np.random.default_rng([seed, index, _place(stem), CONSTANTS[effect]])
 
 
 def uniform(draws: Generator, bounds: Range) -> float:
@@ -50,4 +64,23 @@ def ratio(decibels: float) -> float:
 
 def column(values: Sequence[float], like: Tensor) -> Tensor:
     """One number per row, for audio of shape (row, channel, time)."""
-    return torch.tensor(values, dtype=like.dtype).to(like.device).reshape(-1, 1, 1)
+    return sent(torch.tensor(values, dtype=like.dtype), like.device).reshape(-1, 1, 1)
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Numbers drawn on the processor, on a device; a GPU fetches them when it comes to that, and nobody waits."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def _place(stem: int | None) -> int:
+    return 0 if stem is None else 1 + stem
+
+
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser: each bit of a word depends on all of them."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from .._fft import irfft, quick_length, rfft
-from ._draws import column, log_uniform, ratio, uniform
+from ._draws import column, log_uniform, ratio, sent, uniform
 from ._levels import Rows
 from ._settings import Equalizer, LowPass
 
@@ -95,7 +95,7 @@ def _responses(filters: Sequence[Sequence[Coefficients]], n_fft: int, like: Tens
         [[(sum(part), -(part[1] + 2 * part[2]), part[2]) for part in coefficients] for coefficients in row]
         for row in filters
     ]
-    parts = torch.tensor(in_u, dtype=like.dtype).to(like.device)  # (row, filter, numerator or denominator, power)
+    parts = sent(torch.tensor(in_u, dtype=like.dtype), like.device)  # (row, filter, numerator or denominator, power)
     half = torch.arange(n_fft // 2 + 1, device=like.device, dtype=like.dtype) * (math.pi / n_fft)
     u = torch.polar(2 * half.sin(), math.pi / 2 - half)
     response = torch.ones(len(filters), 1, len(half), device=like.device, dtype=u.dtype)

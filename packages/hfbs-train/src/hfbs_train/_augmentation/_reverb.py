@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from .._fft import irfft, quick_length, rfft
-from ._draws import log_uniform, ratio, uniform
+from ._draws import log_uniform, ratio, sent, uniform
 from ._levels import Rows
 from ._settings import Reverb
 
@@ -21,7 +21,7 @@ def reverb(audio: Rows, draws: Sequence[Generator], settings: Reverb, sample_rat
     for tail, each in zip(tails, draws, strict=True):
         _draw_tail(tail, each, settings, sample_rate)
     n_fft = quick_length(audio.shape[-1] + longest)
-    response = 1 + rfft(torch.as_tensor(tails).to(audio.device), n_fft)
+    response = 1 + rfft(sent(torch.as_tensor(tails), audio.device), n_fft)
     return irfft(rfft(audio, n_fft) * response, n_fft)[..., : audio.shape[-1]]
 
 

@@ -177,7 +177,7 @@ class Speed(_Effect):
     """Faster and higher, or slower and lower, as a tape: all frequencies times one ratio.
 
     Attributes:
-        ratio: Of the speed, rounded to thousandths; 1.06 is a semitone.
+        ratio: Of the speed, in steps of a quarter of a semitone; 1.06 is a semitone.
         same_for_all_stems: One draw for all stems of an item, which then still fit each other.
     """
 

@@ -11,10 +11,11 @@ from numpy.random import Generator
 from torch import Tensor
 
 from .._fft import irfft, rfft
-from ._draws import log_uniform, uniform
+from ._draws import log_uniform, sent, uniform
 from ._levels import Rows
 from ._settings import MARGIN, N_FFT, PitchAndTempo, Speed
 
+_STEPS = 48  # of an octave
 _HOP = N_FFT // 4  # a quarter, so that a bin's phase advances by whole quarter turns
 
 _istft = cast("Callable[..., Tensor]", torch.istft)  # pyright: ignore[reportUnknownMemberType]
@@ -25,9 +26,14 @@ type Channels = Float[Tensor, "channel time"]
 def speed(audio: Rows, draws: Sequence[Generator], settings: Speed, length: int) -> Float[Tensor, "row channel length"]:
     """Each row at its own speed, ``length`` samples of it."""
     slowest, fastest = settings.ratio
-    # In thousandths, so that transforms are of few lengths.
-    ratios = [min(max(round(log_uniform(each, settings.ratio), 3), slowest), fastest) for each in draws]
-    return torch.stack([resample(row, ratio, length) for row, ratio in zip(audio, ratios, strict=True)])
+    # In steps of a quarter of a semitone, so that few transforms do for a batch.
+    steps = [round(_STEPS * math.log2(log_uniform(each, settings.ratio))) for each in draws]
+    ratios = [min(max(2 ** (step / _STEPS), slowest), fastest) for step in steps]
+    changed = audio.new_empty(len(audio), audio.shape[1], length)
+    for ratio in sorted(set(ratios)):
+        rows = sent(torch.tensor([row for row, its in enumerate(ratios) if its == ratio]), audio.device)
+        changed[rows] = resample(audio[rows], ratio, length)
+    return changed
 
 
 def pitch_and_tempo(
@@ -48,7 +54,9 @@ def resampled_from(length: int, ratio: float) -> int:
     return round(ratio * (length + 2 * MARGIN))
 
 
-def resample(audio: Channels, ratio: float, length: int) -> Float[Tensor, "channel length"]:
+def resample(
+    audio: Float[Tensor, "*row channel time"], ratio: float, length: int
+) -> Float[Tensor, "*row channel length"]:
     """Sample j of the result is the audio at ``ratio`` · (j + MARGIN), for band-limited audio.
 
     By a transform of one length and its inverse of another. The ends are faded out within the margins, as the transform
@@ -59,9 +67,11 @@ def resample(audio: Channels, ratio: float, length: int) -> Float[Tensor, "chann
     fades = torch.ones(time, device=audio.device, dtype=audio.dtype)
     fades[: len(ramp)], fades[time - len(ramp) :] = ramp, ramp.flip(0)
     # With fewer bins than before what was above half the new rate goes; with more, nothing is there.
-    spectrum = rfft(audio[:, :time] * fades)
-    kept = spectrum[:, : samples // 2 + 1]
-    return irfft(kept, samples)[:, MARGIN : MARGIN + length] * (samples / time)
+    spectrum = rfft(audio[..., :time] * fades)
+    kept = spectrum[..., : samples // 2 + 1].clone()
+    if samples == 2 * (kept.shape[-1] - 1):  # half the new rate, where a real signal has nothing imaginary: see cuFFT
+        torch.view_as_real(kept)[..., -1, 1] = 0.0
+    return irfft(kept, samples)[..., MARGIN : MARGIN + length] * (samples / time)
 
 
 def stretch(audio: Channels, rate: float, length: int) -> Float[Tensor, "channel length"]:

@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from hfbs_separate import AudioFileError
 
 from .._errors import ConfigurationError, RunError
-from ._excerpts import Excerpts
+from ._excerpts import Excerpts, Recipe
+from ._resident import ResidentSongs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +24,9 @@ class Batch:
     """Excerpts side by side. The mixtures are ``stems.sum(dim=1) + rest``, after whatever is done to them.
 
     Attributes:
-        indices: int64, shape (batch,): the excerpts' numbers.
+        indices: int64, shape (batch,), on the CPU: the excerpts' numbers.
         stems: float32, shape (batch, stem, channel, time); zeros where a stem is not labelled.
-        known: bool, shape (batch, stem): whether a stem is labelled. One that is not may be in ``rest``.
+        known: bool, shape (batch, stem), on the CPU: whether a stem is labelled. One that is not may be in ``rest``.
         rest: float32, shape (batch, channel, time): what the mixtures hold beside the stems.
     """
 
@@ -39,8 +40,9 @@ class Batch:
         return Batch(*(tensor.pin_memory() for tensor in self._tensors()))
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
-        """The same on a device."""
-        return Batch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
+        """The same with its audio on a device."""
+        stems, rest = (audio.to(device, non_blocking=non_blocking) for audio in (self.stems, self.rest))
+        return replace(self, stems=stems, rest=rest)
 
     def split(self, count: int) -> list["Batch"]:
         """The same in as many pieces, or one for each excerpt where there are fewer."""
@@ -61,6 +63,7 @@ def excerpt_batches(
     workers: int = 0,
     ahead: int = 2,
     pin_memory: bool = False,
+    resident: ResidentSongs | None = None,
 ) -> Generator[Batch]:
     """The batches of all steps from ``first_step`` on, without end.
 
@@ -77,9 +80,10 @@ def excerpt_batches(
             a copy of this process (Python's ``forkserver``), so that a script needs ``if __name__ == "__main__":``.
         ahead: batches that each worker loads ahead of those asked for.
         pin_memory: give batches in page-locked memory, for a CUDA device.
+        resident: cut batches from these, which are the files of ``excerpts``; workers only draw what to cut.
 
     Yields:
-        float32 on the CPU. Closing the generator ends the workers.
+        float32 on the CPU, or where ``resident`` is. Closing the generator ends the workers.
 
     Raises:
         ConfigurationError: an argument has no meaning, or ``batch_size`` is no multiple of ``world_size``; raised by
@@ -117,19 +121,21 @@ def excerpt_batches(
             "worker_init_fn": _end_with_the_trainer,
         }
     loader = DataLoader(
-        _Batches(excerpts),
+        _Batches(excerpts) if resident is None else _Recipes(excerpts),
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
         collate_fn=_as_it_is,
-        pin_memory=pin_memory,
+        pin_memory=pin_memory and resident is None,
         generator=torch.Generator(),  # the loader would draw from PyTorch's own, which training needs as it was
         **options,
     )
-    return _unwrapped(loader)
+    return _unwrapped(loader, resident)
 
 
-def _unwrapped(loader: "DataLoader[Batch | _Failure]") -> Generator[Batch]:
+def _unwrapped(
+    loader: "DataLoader[Batch | Sequence[Recipe] | _Failure]", resident: ResidentSongs | None
+) -> Generator[Batch]:
     batches = iter(loader)
     while True:
         try:
@@ -143,7 +149,13 @@ def _unwrapped(loader: "DataLoader[Batch | _Failure]") -> Generator[Batch]:
             ) from error
         if isinstance(batch, _Failure):
             raise AudioFileError(batch.message)
-        yield batch
+        yield batch if isinstance(batch, Batch) else _cut(batch, cast("ResidentSongs", resident))
+
+
+def _cut(recipes: Sequence[Recipe], resident: ResidentSongs) -> Batch:
+    audio = resident.audio(recipes)
+    indices = torch.tensor([recipe.index for recipe in recipes])
+    return Batch(indices, audio[:, :-1], torch.tensor([recipe.known for recipe in recipes]), audio[:, -1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +182,16 @@ class _Batches(Dataset["Batch | _Failure"]):
             torch.as_tensor(np.stack([item.known for item in items])),
             torch.as_tensor(np.stack([item.rest for item in items])),
         )
+
+
+class _Recipes(Dataset[Sequence[Recipe]]):
+    """What batches are made of, by the numbers of their excerpts."""
+
+    def __init__(self, excerpts: Excerpts) -> None:
+        self._excerpts = excerpts
+
+    def __getitem__(self, index: Sequence[int]) -> Sequence[Recipe]:
+        return [self._excerpts.recipe(number) for number in index]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """Excerpts of songs to train with: which, from where, and mixed how, as a function of seed and number alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +65,45 @@ class Excerpt:
     rest: Audio
 
 
+class Cut(NamedTuple):
+    """A piece of a file that is a part of an excerpt.
+
+    Attributes:
+        place: the number of the stem that it is added to; the one after the last stem's is the rest's.
+        file: its number among :attr:`Excerpts.files`.
+        gain: what it is multiplied by, a whole number.
+        start: its first sample, at the excerpts' rate.
+    """
+
+    place: int
+    file: int
+    gain: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What an excerpt is made of.
+
+    Attributes:
+        index: its number.
+        cuts: all its pieces.
+        known: whether each stem is labelled.
+    """
+
+    index: int
+    cuts: tuple[Cut, ...]
+    known: tuple[bool, ...]
+
+
 class Excerpts(Dataset[Excerpt]):
     """Excerpts of songs, of which there are as many as are asked for: number n is the same whenever it is asked for.
 
     An aligned excerpt is drawn by way of a stem, each as often as the others: rare stems are heard as often as common
     ones, as with MSST's dataset type 7. Of the places where that stem plays, all are equally likely.
+
+    Attributes:
+        files: all files that excerpts are made of.
     """
 
     def __init__(
@@ -107,6 +144,9 @@ class Excerpts(Dataset[Excerpt]):
         self.choice = choice or Choice()
         self._songs = report.songs
         self._readers = Readers(report.files, sample_rate, channels)
+        parts = (part for song in self._songs for parts in (*song.stems.values(), song.rest) for part in parts)
+        self.files = tuple(dict.fromkeys(part.path for part in parts))
+        self._numbers = {path: number for number, path in enumerate(self.files)}
         self._pools = [self._pool(stem) for stem in self.stems]
         self._whole = [] if self.choice.remix == 1 == self.choice.remix_stems else self._whole_pools()
         # What the mixtures of fully labelled songs hold beside the stems goes with remixed stems, too.
@@ -123,48 +163,70 @@ class Excerpts(Dataset[Excerpt]):
         Raises:
             AudioFileError: a file cannot be read any more, or has changed.
         """
+        recipe = self.recipe(index)
+        audio = np.zeros((len(self.stems) + 1, self.channels, self.samples), np.float32)
+        for cut in recipe.cuts:
+            audio[cut.place] += cut.gain * self._readers.read(self.files[cut.file], cut.start, self.samples)
+        return Excerpt(index, audio[:-1], np.array(recipe.known), audio[-1])
+
+    def recipe(self, index: int) -> Recipe:
+        """What the excerpt of this number is made of; no file is read."""
         random = np.random.default_rng([self.seed, index])
         is_remix = random.random() < self.choice.remix
+        rest, cuts = len(self.stems), list[Cut]()
         if is_remix and self.choice.remix_stems == 1:
-            stems = np.stack([self._drawn(number, random) for number in range(len(self.stems))])
-            rest = np.zeros(stems.shape[1:], np.float32)
+            for number in range(len(self.stems)):
+                cuts += self._drawn(number, random)
             if len(self._rests.active) or len(self._rests.silent):
                 place = self._rests.draw(random, self.choice.silent_share)
-                rest = self._read(self._songs[place.song].rest, place, random.random())
-            return Excerpt(index, stems, np.ones(len(stems), np.bool_), rest)
+                cuts += self._cuts(rest, self._songs[place.song].rest, place, random.random())
+            return Recipe(index, tuple(cuts), (True,) * len(self.stems))
         place = self._whole[random.integers(len(self._whole))].draw(random, self.choice.silent_share)
         song, offset = self._songs[place.song], random.random()
-        stems = np.zeros((len(self.stems), self.channels, self.samples), np.float32)
-        labelled = np.array([stem in song.stems for stem in self.stems])
+        labelled = tuple(stem in song.stems for stem in self.stems)
         for number, stem in enumerate(self.stems):
             if not labelled[number]:
                 continue
             if is_remix and random.random() < self.choice.remix_stems:
-                stems[number] = self._drawn(number, random)
+                cuts += self._drawn(number, random)
             else:
-                stems[number] = self._read(song.stems[stem], place, offset)
-        return Excerpt(index, stems, labelled, self._read(song.rest, place, offset))
+                cuts += self._cuts(number, song.stems[stem], place, offset)
+        cuts += self._cuts(rest, song.rest, place, offset)
+        return Recipe(index, tuple(cuts), labelled)
+
+    def whole_file(self, file: int) -> Audio:
+        """All of a file, at the excerpts' rate and with their channels. May be called by several threads.
+
+        Raises:
+            AudioFileError: it cannot be read any more, or has changed.
+        """
+        path, readers = self.files[file], copy(self._readers)
+        with closing(readers):
+            return readers.read(path, 0, readers.samples(path))
+
+    def file_samples(self, file: int) -> int:
+        """How long a file is, at the excerpts' rate."""
+        return self._readers.samples(self.files[file])
 
     def close(self) -> None:
         """Let all files go; the next excerpt opens what it needs again."""
         self._readers.close()
 
-    def _drawn(self, number: int, random: np.random.Generator) -> Audio:
+    def _drawn(self, number: int, random: np.random.Generator) -> Iterator[Cut]:
         """A stem of any song, at any place."""
         times = 1
         for probability in self.choice.mixup:
             times += random.random() < probability
-        audio = np.zeros((self.channels, self.samples), np.float32)
         for _ in range(times):
             place = self._pools[number].draw(random, self.choice.silent_share)
-            audio += self._read(self._songs[place.song].stems[self.stems[number]], place, random.random())
-        return audio
+            yield from self._cuts(number, self._songs[place.song].stems[self.stems[number]], place, random.random())
 
-    def _read(self, parts: Sequence[StemFile], place: Place, offset: float) -> Audio:
+    def _cuts(self, number: int, parts: Sequence[StemFile], place: Place, offset: float) -> Iterator[Cut]:
         """An excerpt that begins so much of a second after a place, or earlier where the song ends before it would."""
         length = max(map(self._readers.samples, self._songs[place.song].files), default=0)
         start = min(int((place.second + offset) * self.sample_rate), max(0, length - self.samples))
-        return self._readers.total(parts, start, self.samples)
+        for part in parts:
+            yield Cut(number, self._numbers[part.path], part.gain, start)
 
     def _pool(self, stem: str) -> Pool:
         labelled = known(self._songs, stem)
