@@ -148,15 +148,10 @@ def steps(options: argparse.Namespace) -> None:
             excerpts = excerpts_of(
                 songs_in(Path(folder), suffix, codec, rate, options.songs, options.minutes), options.seconds
             )
-            held = ResidentSongs(excerpts, torch.device(device))
-            for workers, resident in [*((count, None) for count in options.workers), ("held", held)]:
-                batches = excerpt_batches(
-                    excerpts,
-                    batch_size=options.batch_size,
-                    workers=workers if isinstance(workers, int) else 0,
-                    pin_memory=device == "cuda",
-                    resident=resident,
-                )
+            loading = {count: {"workers": count} for count in options.workers}
+            loading["held"] = {"resident": ResidentSongs(excerpts, torch.device(device))}
+            for workers, how in loading.items():
+                batches = excerpt_batches(excerpts, batch_size=options.batch_size, pin_memory=device == "cuda", **how)
                 ready = next(batches)
                 alone = per_call(lambda _, ready=ready: step(ready), options.at_least)
                 fed = per_call(lambda _, batches=batches: step(next(batches)), options.at_least)

@@ -14,12 +14,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ._augmentation._draws import sent
 from ._ema import Ema
 from ._errors import RunError
 from ._machines import whole
 from ._optimizers import set_rates
 from ._precision import renew_scale, scales
+from ._transfer import sent
 from .data import Batch
 from .losses import Loss, LossTerms
 

@@ -1,7 +1,6 @@
 """All effects, one after another, on a batch of stems."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,8 +9,9 @@ from numpy.random import Generator
 from torch import Tensor
 
 from .._errors import ConfigurationError
+from .._transfer import sent
 from ._codec import degrade
-from ._draws import chances, generator, sent
+from ._draws import chances, generator
 from ._filters import equalizer, low_pass
 from ._levels import Rows, channel_swap, clipping, gain, pan, polarity, saturation
 from ._reverb import reverb
@@ -54,8 +54,7 @@ def augment(
     """
     if len(indices) != len(stems):
         raise ValueError(f"indices must have one number per item, got {len(indices)} for {len(stems)} items")
-    numbers = cast("list[int]", cast("Any", indices).tolist() if isinstance(indices, Tensor) else list(indices))
-    batch = _Batch(stems.float(), numbers, seed)
+    batch = _Batch(stems.float(), [int(index) for index in indices], seed)
     _check_channels(stems.shape[2], settings)
     length = settings.output_length(stems.shape[-1])
     with torch.autocast(stems.device.type, enabled=False):

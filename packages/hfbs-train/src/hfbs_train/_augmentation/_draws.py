@@ -10,6 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._transfer import sent
 from ._settings import Range
 
 # Part of each effect's seed: they never change, so that a new effect leaves the draws of others alone.
@@ -65,11 +66,6 @@ def ratio(decibels: float) -> float:
 def column(values: Sequence[float], like: Tensor) -> Tensor:
     """One number per row, for audio of shape (row, channel, time)."""
     return sent(torch.tensor(values, dtype=like.dtype), like.device).reshape(-1, 1, 1)
-
-
-def sent(values: Tensor, device: torch.device) -> Tensor:
-    """Numbers drawn on the processor, on a device; a GPU fetches them when it comes to that, and nobody waits."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _place(stem: int | None) -> int:

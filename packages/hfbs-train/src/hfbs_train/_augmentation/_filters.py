@@ -10,7 +10,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from .._fft import irfft, quick_length, rfft
-from ._draws import column, log_uniform, ratio, sent, uniform
+from .._transfer import sent
+from ._draws import column, log_uniform, ratio, uniform
 from ._levels import Rows
 from ._settings import Equalizer, LowPass
 

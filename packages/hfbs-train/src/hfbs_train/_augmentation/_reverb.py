@@ -9,7 +9,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from .._fft import irfft, quick_length, rfft
-from ._draws import log_uniform, ratio, sent, uniform
+from .._transfer import sent
+from ._draws import log_uniform, ratio, uniform
 from ._levels import Rows
 from ._settings import Reverb
 

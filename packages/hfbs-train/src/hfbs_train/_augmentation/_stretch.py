@@ -11,7 +11,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from .._fft import irfft, rfft
-from ._draws import log_uniform, sent, uniform
+from .._transfer import sent
+from ._draws import log_uniform, uniform
 from ._levels import Rows
 from ._settings import MARGIN, N_FFT, PitchAndTempo, Speed
 
@@ -68,9 +69,7 @@ def resample(
     fades[: len(ramp)], fades[time - len(ramp) :] = ramp, ramp.flip(0)
     # With fewer bins than before what was above half the new rate goes; with more, nothing is there.
     spectrum = rfft(audio[..., :time] * fades)
-    kept = spectrum[..., : samples // 2 + 1].clone()
-    if samples == 2 * (kept.shape[-1] - 1):  # half the new rate, where a real signal has nothing imaginary: see cuFFT
-        torch.view_as_real(kept)[..., -1, 1] = 0.0
+    kept = spectrum[..., : samples // 2 + 1]
     return irfft(kept, samples)[..., MARGIN : MARGIN + length] * (samples / time)
 
 

@@ -166,7 +166,8 @@ class Excerpts(Dataset[Excerpt]):
         recipe = self.recipe(index)
         audio = np.zeros((len(self.stems) + 1, self.channels, self.samples), np.float32)
         for cut in recipe.cuts:
-            audio[cut.place] += cut.gain * self._readers.read(self.files[cut.file], cut.start, self.samples)
+            part = StemFile(self.files[cut.file], cut.gain)
+            audio[cut.place] += self._readers.part(part, cut.start, self.samples)
         return Excerpt(index, audio[:-1], np.array(recipe.known), audio[-1])
 
     def recipe(self, index: int) -> Recipe:

@@ -56,9 +56,13 @@ class Readers:
         """The sum of parts of files: float32, (channel, length); silence where there are none."""
         total = np.zeros((self.channels, length), np.float32)
         for part in parts:
-            audio = self.read(part.path, start, length)
-            total += audio if part.gain == 1 else np.float32(part.gain) * audio
+            total += self.part(part, start, length)
         return total
+
+    def part(self, part: StemFile, start: int, length: int) -> Audio:
+        """One part of such a sum, as often as it counts: float32, (channel, length)."""
+        audio = self.read(part.path, start, length)
+        return audio if part.gain == 1 else np.float32(part.gain) * audio
 
     def read(self, path: Path, start: int, length: int) -> Audio:
         """A part of a file, with silence before its beginning and after its end.
