@@ -212,6 +212,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
+@nox.session(python="3.12", allow_parallel=False)
+def learning(session: nox.Session) -> None:
+    """Measure what the same training comes to here and with BS-RoFormer, given songs."""
+    sync(session, *WHOLE, "--group=parity")
+    session.run("python", "benchmarks/learning.py", *session.posargs)
+
+
 @nox.session(python="3.12")
 def demo(session: nox.Session) -> None:
     """Separate the song that ships with the model that does, say where the stems are, and score them."""

@@ -24,6 +24,7 @@ from torch import nn
 from hfbs_model import BandSplitRotator, Checkpoint
 from hfbs_separate import Separator
 from hfbs_separate.evaluation import find_songs, is_silent, load_song, sdr
+from hfbs_separate.terminal import Terminal
 from hfbs_train.data import Batch, Excerpts, check, default_cache, excerpt_batches, find_training_songs
 
 RATE, HOP = 44100, 1024
@@ -63,6 +64,8 @@ def learner(
     keywords |= {"num_stems": len(STEMS), "heads": 4, "dim_head": options["dim"] // 4, "stft_hop_length": HOP}
     keywords |= {"time_transformer_depth": 1, "freq_transformer_depth": 1, "multi_stft_hop_size": 441}
     keywords |= {"zero_dc": True} | KEYWORDS[package][False]
+    if package == OURS and options["depth"] > 1:
+        keywords["use_value_residual_learning"] = True  # as BS-RoFormer always does
     with warnings.catch_warnings():  # BS-RoFormer's constructor runs an STFT without a window
         warnings.simplefilter("ignore")
         model = class_of(package, False)(**keywords).train()
@@ -122,9 +125,12 @@ def main(
     options = {"dim": dim, "depth": depth, "batch": batch, "workers": workers}
     ours = learner(OURS, {}, excerpts, options, device)
     learners = [ours, learner(LUCIDRAINS, ours.model.state_dict(), excerpts, options, device)]
-    for turns in range(0, steps, turn):
-        for each in learners if turns % (2 * turn) == 0 else reversed(learners):
-            each.take(min(turn, steps - turns))
+    with Terminal(program="learning").bar("training") as bar:
+        for taken in range(0, steps, turn):
+            for each in learners if taken % (2 * turn) == 0 else reversed(learners):
+                each.take(min(turn, steps - taken))
+            if bar is not None:
+                bar(min(taken + turn, steps), steps)
     for each in learners:
         weights = {our_name(each.name, name, each.model): weight for name, weight in each.model.state_dict().items()}
         told = score(weights, cast("BandSplitRotator", ours.model), validation, chunk, device)
