@@ -19,7 +19,7 @@ PACKAGES = {
     "hfbs-model": ["hub", "onnx"],
     "hfbs-experimental": [],
     "hfbs-separate": ["evaluate", "log-wmse", "onnx"],
-    "hfbs-train": ["lora", "losses"],
+    "hfbs-train": ["lora", "losses", "wandb"],
 }
 # The groups that a package's tests need; the lowest versions are tested without oracles, which ask for newer ones.
 GROUPS = {package: ["--group=test"] for package in PACKAGES}

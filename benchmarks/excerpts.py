@@ -1,10 +1,8 @@
-"""How fast excerpts for training are read, by format, and whether that keeps ahead of a training step.
+"""How fast excerpts for training are read, by format.
 
 ``python benchmarks/excerpts.py`` writes songs of four stems in each format, reads excerpts of them at random in one
 process, and prints how many seconds of audio a second that gives; beside it stands soundfile, which seeks too, where it
-reads the format. Then it times training steps of a model, loaded by itself, by workers, and from songs that are held on
-the device, and prints how much longer they take than on a batch that lies ready. Three minutes on two cores; on a GPU
-where there is one.
+reads the format. Whether that keeps ahead of a training step, ``stepping.py`` measures.
 """
 
 import argparse
@@ -17,10 +15,8 @@ from typing import Any
 import av
 import numpy as np
 import soundfile
-import torch
 
-from hfbs_model import BandSplitRotator
-from hfbs_train.data import Batch, Choice, Excerpts, ResidentSongs, check, excerpt_batches, find_training_songs
+from hfbs_train.data import Choice, Excerpts, check, find_training_songs
 
 RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
@@ -116,69 +112,17 @@ def formats(seconds: float, songs: int, minutes: float) -> None:
             )
 
 
-def step_of(model: BandSplitRotator, device: str) -> Callable[[Batch], None]:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-
-    def step(batch: Batch) -> None:
-        on_device = batch.to(device, non_blocking=True)
-        stems = on_device.stems
-        mixtures = stems.sum(dim=1) + on_device.rest
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = model(mixtures, stems)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    return step
-
-
-def steps(options: argparse.Namespace) -> None:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = BandSplitRotator(
-        dim=options.dim, depth=options.depth, heads=4, stereo=True, num_stems=len(STEMS), stft_hop_length=512
-    ).to(device)
-    step = step_of(model, device)
-    print(f"\na step of dim {options.dim}, depth {options.depth}, {options.batch_size} excerpts; {device}")
-    print(f"{'format':12}{'workers':>8}{'step, ms':>10}{'on a ready batch':>18}{'ratio':>8}")
-    for name in options.formats:
-        suffix, codec, rate = FORMATS[name]
-        with TemporaryDirectory() as folder:
-            excerpts = excerpts_of(
-                songs_in(Path(folder), suffix, codec, rate, options.songs, options.minutes), options.seconds
-            )
-            loading = {count: {"workers": count} for count in options.workers}
-            loading["held"] = {"resident": ResidentSongs(excerpts, torch.device(device))}
-            for workers, how in loading.items():
-                batches = excerpt_batches(excerpts, batch_size=options.batch_size, pin_memory=device == "cuda", **how)
-                ready = next(batches)
-                alone = per_call(lambda _, ready=ready: step(ready), options.at_least)
-                fed = per_call(lambda _, batches=batches: step(next(batches)), options.at_least)
-                batches.close()
-                print(f"{name:12}{workers:8}{1000 * fed:10.1f}{1000 * alone:18.1f}{fed / alone:8.2f}", flush=True)
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of an excerpt")
     parser.add_argument("--songs", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=3.0, help="length of a song")
-    parser.add_argument("--only-steps", action="store_true", help="leave out the table of formats")
-    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=["WAV 16", "FLAC", "MP3"], help="for steps")
-    parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--batch-size", type=int, default=2)
-    parser.add_argument("--dim", type=int, default=32)
-    parser.add_argument("--depth", type=int, default=1)
-    parser.add_argument("--at-least", type=float, default=4.0, help="seconds that each step is timed for")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    if not options.only_steps:
-        formats(options.seconds, options.songs, options.minutes)
-    steps(options)
+    formats(options.seconds, options.songs, options.minutes)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -140,17 +141,52 @@ def test_songs_held_in_memory_give_the_weights_of_songs_on_disk(tiny_run: Build,
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, strategy: str):
-    model = tiny_run()["model"] | {"ff_dropout": 0.0}
-    single = run(tiny_run(model=model, steps=20, save_every=20), tmp_path / "single")
     machines = {"accelerator": "cpu", "devices": 2, "strategy": strategy, "threads": 1}
-    configuration = tmp_path / "double.yaml"
-    configuration.write_text(json.dumps(tiny_run(model=model, steps=20, save_every=10, machines=machines)))
-    words = [sys.executable, "-m", "hfbs_train", "run", str(configuration), "-o", str(tmp_path / "double")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    double = load_checkpoint(tmp_path / "double" / "checkpoints" / "last.safetensors").model.state_dict()
+    single, double = of_one_and_of_two(tiny_run, tmp_path, machines, [([], {})])
     for name, weight in single.items():
         assert torch.allclose(weight, double[name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("started_by", ["torchrun", "slurm"])
+def test_two_machines_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, started_by: str):
+    """Both of which are this one; Slurm's part is what it tells the processes that it starts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    torchrun = ["torch.distributed.run", "--nnodes=2", "--master-addr=127.0.0.1", f"--master-port={port}", "-m"]
+    slurm = {"JOB_ID": "1", "JOB_NAME": "train", "NTASKS": "2", "NTASKS_PER_NODE": "1", "NODELIST": "127.0.0.1"}
+    slurm |= {"LOCALID": "0"}
+    launched: list[tuple[list[str], dict[str, str]]] = []
+    for rank in ("0", "1"):
+        if started_by == "torchrun":
+            launched.append(([*torchrun[:-1], f"--node-rank={rank}", torchrun[-1]], {}))
+        else:
+            told = {f"SLURM_{name}": value for name, value in {**slurm, "PROCID": rank, "NODEID": rank}.items()}
+            launched.append(([], {**told, "MASTER_PORT": port}))
+    machines = {"accelerator": "cpu", "devices": 1, "nodes": 2, "threads": 1}
+    single, double = of_one_and_of_two(tiny_run, tmp_path, machines, launched)
+    for name, weight in single.items():
+        assert torch.allclose(weight, double[name], atol=1e-5), name
+
+
+def of_one_and_of_two(
+    tiny_run: Build, folder: Path, machines: dict[str, Any], launched: list[tuple[list[str], dict[str, str]]]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights after 20 steps of one process, and of those that commands start: each by a module, with variables."""
+    model = tiny_run()["model"] | {"ff_dropout": 0.0}
+    single = run(tiny_run(model=model, steps=20, save_every=20), folder / "single")
+    configuration = folder / "double.yaml"
+    configuration.write_text(json.dumps(tiny_run(model=model, steps=20, save_every=10, machines=machines)))
+    words = ["hfbs_train", "run", str(configuration), "-o", str(folder / "double")]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", *by, *words], env=os.environ | told, stderr=subprocess.PIPE, text=True)
+        for by, told in launched
+    ]
+    for process in processes:
+        with process:
+            _, complaint = process.communicate(timeout=300)
+            assert process.returncode == 0, complaint
+    return single, load_checkpoint(folder / "double" / "checkpoints" / "last.safetensors").model.state_dict()
 
 
 def test_partly_labelled_songs_teach_what_they_know(tiny_run: Build, songs: Path, tmp_path: Path):
@@ -165,6 +201,38 @@ def test_partly_labelled_songs_teach_what_they_know(tiny_run: Build, songs: Path
     data = {"songs": [str(partly)], "missing": "unlabelled", "workers": 0, "choice": {"remix": 0.0}}
     weights = run(tiny_run(data=data, batch_size=1), tmp_path / "run")
     assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_weights_and_biases_take_the_parts_of_a_run_for_one(
+    tiny_run: Build, songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    configuration = tiny_run(
+        logs={"every": 1, "to": ["wandb"]}, validation={"songs": [str(songs)], "every": 2}, steps=4, save_every=2
+    )
+    folder = tmp_path / "run"
+    move = Stepper.move
+
+    class Ended(Exception):
+        pass
+
+    def ends(self: Stepper, step: int, losses: Any) -> Any:
+        if step == 3:
+            raise Ended
+        return move(self, step, losses)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "move", ends)
+        with pytest.raises(Ended):
+            run(configuration, folder)
+    run(configuration, folder)
+    parts = sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(parts) == 2
+    assert len({part.name for part in parts}) == 1
+    for part in parts:
+        for name in (b"train/loss", b"valid/sdr/vocals", b"valid/masks"):
+            assert name in part.read_bytes()
 
 
 def test_the_mean_of_weights_is_what_is_saved(tiny_run: Build, tmp_path: Path):

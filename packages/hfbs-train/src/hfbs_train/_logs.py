@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +99,16 @@ class _WeightsAndBiases:
         except ImportError as error:
             raise ConfigurationError("logs.to: wandb is not installed: pip install 'hfbs-train[wandb]'") from error
         self._wandb: Any = wandb
+        identity = folder / "wandb-id.txt"  # by which a run that goes on is known to be the same one
+        if not identity.exists():
+            identity.write_text(uuid4().hex, encoding="utf-8")
         self._run: Any = self._wandb.init(
-            project=project, name=folder.name, dir=str(folder), config=dict(configuration), resume="allow"
+            project=project,
+            name=folder.name,
+            id=identity.read_text(encoding="utf-8"),
+            resume="allow",
+            dir=str(folder),
+            config=dict(configuration),
         )
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:

@@ -1,12 +1,13 @@
 """Devices, processes and precision, by Lightning Fabric."""
 
-import os
 import resource
 import sys
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.plugins.precision import Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
@@ -106,7 +107,7 @@ def _sharded(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
 
 def _processes(settings: Machines) -> int:
     """Those that torchrun or Slurm have started, else those to be started."""
-    started = os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS")
-    if started is not None:
-        return int(started)
+    for environment in (TorchElasticEnvironment, SLURMEnvironment):
+        if environment.detect():
+            return environment().world_size()
     return settings.nodes * (settings.devices or torch.cuda.device_count())
