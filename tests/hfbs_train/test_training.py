@@ -35,6 +35,25 @@ def run(configuration: dict[str, Any], folder: Path) -> dict[str, Tensor]:
     return load_checkpoint(last).model.state_dict()
 
 
+def end(configuration: dict[str, Any], folder: Path, point: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a run that ends in the step of this number, from 0."""
+
+    class Ended(Exception):
+        pass
+
+    gradients = Stepper.gradients
+
+    def ends(self: Stepper, step: int, heard: Any) -> Any:
+        if step == point:
+            raise Ended
+        return gradients(self, step, heard)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "gradients", ends)
+        with pytest.raises(Ended):
+            run(configuration, folder)
+
+
 def assert_equal(weights: dict[str, Tensor], others: dict[str, Tensor]) -> None:
     assert weights.keys() == others.keys()
     for name, weight in weights.items():
@@ -55,22 +74,8 @@ def test_a_run_goes_on_as_if_it_had_not_ended(
         optimizer={"kind": optimizer}, machines={"accelerator": "cpu", "precision": precision}, accumulate=2
     )
     whole = run(configuration, tmp_path / "whole")
-
-    class Ended(Exception):
-        pass
-
-    gradients = Stepper.gradients
     for point in (0, 1, 3, 5):
-        with monkeypatch.context() as patch:
-
-            def ends(self: Stepper, step: int, heard: Any, point: int = point) -> Any:
-                if step == point:
-                    raise Ended
-                return gradients(self, step, heard)
-
-            patch.setattr(Stepper, "gradients", ends)
-            with pytest.raises(Ended):
-                run(configuration, tmp_path / f"ended {point}")
+        end(configuration, tmp_path / f"ended {point}", point, monkeypatch)
         assert_equal(run(configuration, tmp_path / f"ended {point}"), whole)
         assert figures(tmp_path / f"ended {point}") == figures(tmp_path / "whole")
 
@@ -142,9 +147,7 @@ def test_songs_held_in_memory_give_the_weights_of_songs_on_disk(tiny_run: Build,
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, strategy: str):
     machines = {"accelerator": "cpu", "devices": 2, "strategy": strategy, "threads": 1}
-    single, double = of_one_and_of_two(tiny_run, tmp_path, machines, [([], {})])
-    for name, weight in single.items():
-        assert torch.allclose(weight, double[name], atol=1e-5), name
+    assert_like_one_process(tiny_run, tmp_path, machines, [([], {})])
 
 
 @pytest.mark.parametrize("started_by", ["torchrun", "slurm"])
@@ -152,27 +155,26 @@ def test_two_machines_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, s
     """Both of which are this one; Slurm's part is what it tells the processes that it starts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    torchrun = ["torch.distributed.run", "--nnodes=2", "--master-addr=127.0.0.1", f"--master-port={port}", "-m"]
-    slurm = {"JOB_ID": "1", "JOB_NAME": "train", "NTASKS": "2", "NTASKS_PER_NODE": "1", "NODELIST": "127.0.0.1"}
-    slurm |= {"LOCALID": "0"}
-    launched: list[tuple[list[str], dict[str, str]]] = []
-    for rank in ("0", "1"):
-        if started_by == "torchrun":
-            launched.append(([*torchrun[:-1], f"--node-rank={rank}", torchrun[-1]], {}))
-        else:
-            told = {f"SLURM_{name}": value for name, value in {**slurm, "PROCID": rank, "NODEID": rank}.items()}
-            launched.append(([], {**told, "MASTER_PORT": port}))
+        port = free.getsockname()[1]
+
+    def torchrun(rank: int) -> tuple[list[str], dict[str, str]]:
+        place = [f"--node-rank={rank}", "--master-addr=127.0.0.1", f"--master-port={port}"]
+        return ["torch.distributed.run", "--nnodes=2", *place, "-m"], {}
+
+    def slurm(rank: int) -> tuple[list[str], dict[str, str]]:
+        job = {"JOB_ID": 1, "JOB_NAME": "train", "NTASKS": 2, "NTASKS_PER_NODE": 1, "NODELIST": "127.0.0.1"}
+        job |= {"PROCID": rank, "NODEID": rank, "LOCALID": 0}
+        return [], {f"SLURM_{name}": str(value) for name, value in job.items()} | {"MASTER_PORT": str(port)}
+
+    start = {"torchrun": torchrun, "slurm": slurm}[started_by]
     machines = {"accelerator": "cpu", "devices": 1, "nodes": 2, "threads": 1}
-    single, double = of_one_and_of_two(tiny_run, tmp_path, machines, launched)
-    for name, weight in single.items():
-        assert torch.allclose(weight, double[name], atol=1e-5), name
+    assert_like_one_process(tiny_run, tmp_path, machines, [start(rank) for rank in range(2)])
 
 
-def of_one_and_of_two(
+def assert_like_one_process(
     tiny_run: Build, folder: Path, machines: dict[str, Any], launched: list[tuple[list[str], dict[str, str]]]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Weights after 20 steps of one process, and of those that commands start: each by a module, with variables."""
+) -> None:
+    """That 20 steps give the same weights by commands, each started by a module and with variables of its own."""
     model = tiny_run()["model"] | {"ff_dropout": 0.0}
     single = run(tiny_run(model=model, steps=20, save_every=20), folder / "single")
     configuration = folder / "double.yaml"
@@ -186,7 +188,9 @@ def of_one_and_of_two(
         with process:
             _, complaint = process.communicate(timeout=300)
             assert process.returncode == 0, complaint
-    return single, load_checkpoint(folder / "double" / "checkpoints" / "last.safetensors").model.state_dict()
+    double = load_checkpoint(folder / "double" / "checkpoints" / "last.safetensors").model.state_dict()
+    for name, weight in single.items():
+        assert torch.allclose(weight, double[name], atol=1e-5), name
 
 
 def test_partly_labelled_songs_teach_what_they_know(tiny_run: Build, songs: Path, tmp_path: Path):
@@ -212,20 +216,7 @@ def test_weights_and_biases_take_the_parts_of_a_run_for_one(
         logs={"every": 1, "to": ["wandb"]}, validation={"songs": [str(songs)], "every": 2}, steps=4, save_every=2
     )
     folder = tmp_path / "run"
-    move = Stepper.move
-
-    class Ended(Exception):
-        pass
-
-    def ends(self: Stepper, step: int, losses: Any) -> Any:
-        if step == 3:
-            raise Ended
-        return move(self, step, losses)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "move", ends)
-        with pytest.raises(Ended):
-            run(configuration, folder)
+    end(configuration, folder, 3, monkeypatch)
     run(configuration, folder)
     parts = sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
     assert len(parts) == 2

@@ -9,6 +9,8 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from hfbs_model.files import written_whole
+
 from ._configuration import Logs
 from ._errors import ConfigurationError
 
@@ -101,7 +103,7 @@ class _WeightsAndBiases:
         self._wandb: Any = wandb
         identity = folder / "wandb-id.txt"  # by which a run that goes on is known to be the same one
         if not identity.exists():
-            identity.write_text(uuid4().hex, encoding="utf-8")
+            written_whole(identity, lambda part: part.write_text(uuid4().hex, encoding="utf-8"))
         self._run: Any = self._wandb.init(
             project=project,
             name=folder.name,
