@@ -66,7 +66,10 @@ else:  # chunks from before the start to after the end, where the song is mirror
             weights[inside] += ramp[kept]
     stems /= weights
 
-for name, stem in zip(about["stems"], stems, strict=True):
+given = dict(zip(about["stems"], stems, strict=True))
+if about.get("residual"):
+    given[about["residual"]] = mixture - stems.sum(axis=0)
+for name, stem in given.items():
     Path(folder).mkdir(parents=True, exist_ok=True)
     with wave.open(str(Path(folder, f"{name}.wav")), "wb") as file:
         file.setparams((len(stem), 2, about["sample_rate"], 0, "NONE", ""))

@@ -41,7 +41,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
 
 def checkpoint_of(model: BandSplitRotator) -> Checkpoint:
     names = tuple(f"stem{number}" for number in range(model.num_stems))
-    return Checkpoint(model, names, 8000, 1000, num_overlap=3, provenance={"file": "model.ckpt"})
+    return Checkpoint(model, names, 8000, 1000, num_overlap=3, provenance={"file": "model.ckpt"}, residual="rest")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_the_document_beside_is_the_one_inside_and_says_what_a_host_needs(export
     document = json.loads(path.with_suffix(".json").read_text())
     (inside,) = (entry for entry in onnx.load(path).metadata_props if entry.key == "hfbs")
     assert json.loads(inside.value) == document
-    assert document["stems"] == ["stem0", "stem1"]
+    assert (document["stems"], document["residual"]) == (["stem0", "stem1"], "rest")
     assert (document["sample_rate"], document["channels"], document["precision"]) == (8000, 2, "float32")
     assert document["stft"] == {
         "n_fft": 64,
@@ -231,6 +231,8 @@ def test_files_that_are_none_of_ours_are_refused(exported: Callable[..., Any], t
         (lambda document: [document], "its format is not 'hfbs mask core'"),
         (lambda document: document | {"version": 2}, "is of version 2 of the format.* upgrade hfbs-model"),
         (lambda document: document | {"stems": [1]}, r"stems are \[1\], not names"),
+        (lambda document: document | {"residual": 3}, "residual is 3"),
+        (lambda document: document | {"residual": "stem0"}, r"residual is a name beside those of the stems \(stem0\)"),
         (lambda document: document | {"sample_rate": 0}, "sample_rate is 0"),
         (lambda document: document | {"layout": {}}, "is damaged"),
         (lambda document: document | {"stft": document["stft"] | {"window": "sys"}}, "window is 'sys', not one of"),
@@ -242,17 +244,26 @@ def test_files_that_are_none_of_ours_are_refused(exported: Callable[..., Any], t
 def test_a_document_that_is_wrong_is_refused(
     exported: Callable[..., Any], tmp_path: Path, change: Callable[[Any], Any], message: str
 ) -> None:
-    _, ours = exported("mono")
-    model = onnx.load(ours)
-    (entry,) = model.metadata_props
-    changed = change(json.loads(entry.value))
-    entry.value = changed if isinstance(changed, str) else json.dumps(changed)
-    onnx.save(model, tmp_path / "core.onnx")
     with pytest.raises(CheckpointError, match=message):
-        load_exported(tmp_path / "core.onnx")
+        load_exported(changed(exported("mono")[1], tmp_path, change))
 
 
-def test_provenance_and_chunks_of_a_checkpoint_go_along(exported: Callable[..., Any]) -> None:
+def changed(core: Path, folder: Path, change: Callable[[Any], Any]) -> Path:
+    """A copy with another document."""
+    model = onnx.load(core)
+    (entry,) = model.metadata_props
+    document = change(json.loads(entry.value))
+    entry.value = document if isinstance(document, str) else json.dumps(document)
+    onnx.save(model, folder / "core.onnx")
+    return folder / "core.onnx"
+
+
+def test_a_core_of_before_residuals_has_none(exported: Callable[..., Any], tmp_path: Path) -> None:
+    older = changed(exported("mono")[1], tmp_path, lambda document: document.pop("residual") and document)
+    assert load_exported(older).residual is None
+
+
+def test_provenance_residual_and_chunks_of_a_checkpoint_go_along(exported: Callable[..., Any]) -> None:
     loaded = load_exported(exported("mono")[1])
-    assert loaded.provenance == {"file": "model.ckpt"}
+    assert (loaded.provenance, loaded.residual) == ({"file": "model.ckpt"}, "rest")
     assert replace(loaded, num_overlap=4).num_overlap == 4

@@ -15,7 +15,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hfbs_filterbanks import BandLayout
-from hfbs_model import BandSplitRotator, Checkpoint, CheckpointError, ConfigError, load_checkpoint, save_checkpoint
+from hfbs_model import (
+    BandSplitRotator,
+    Checkpoint,
+    CheckpointError,
+    ConfigError,
+    inspect_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 from .conftest import TINY, overlapping_layouts
 
@@ -36,8 +44,9 @@ def round_trip(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
 
 
 def assert_same(loaded: Checkpoint, saved: Checkpoint) -> None:
-    assert (loaded.stems, loaded.sample_rate, loaded.chunk_size, loaded.num_overlap) == (
+    assert (loaded.stems, loaded.residual, loaded.sample_rate, loaded.chunk_size, loaded.num_overlap) == (
         saved.stems,
+        saved.residual,
         saved.sample_rate,
         saved.chunk_size,
         saved.num_overlap,
@@ -135,6 +144,28 @@ def test_a_setting_goes_before_the_metadata(tmp_path: Path) -> None:
     assert "zero_dc: the arguments say False, its metadata say True" in str(loaded.report)
 
 
+def test_the_residuals_name_is_kept_overruled_and_unset(tmp_path: Path) -> None:
+    saved = replace(checkpoint_of(), residual="instrumental")
+    path = tmp_path / "m.safetensors"
+    assert_same(round_trip(saved, tmp_path), saved)
+    assert inspect_checkpoint(path).values["residual"] == "instrumental"
+    assert load_checkpoint(path, residual="rest").residual == "rest"
+    assert load_checkpoint(path, residual=None).residual is None
+    older = load_checkpoint(changed(tmp_path, lambda document: document.pop("residual")))
+    assert older.residual is None
+    assert "residual" not in {finding.keyword for finding in older.report.findings}
+
+
+@pytest.mark.parametrize("name", ["", "stem 0"])
+def test_a_residual_without_a_name_of_its_own_is_refused(tmp_path: Path, name: str) -> None:
+    message = rf"residual is a name beside those of the stems \(stem 0\), got '{name}'; choose another, or None"
+    with pytest.raises(ValueError, match=message):
+        replace(checkpoint_of(), residual=name)
+    save_checkpoint(checkpoint_of(), tmp_path / "m.safetensors")
+    with pytest.raises(ConfigError, match=message if name else "the setting residual is a name, or none, got ''"):
+        load_checkpoint(tmp_path / "m.safetensors", residual=name)
+
+
 def test_a_yaml_beside_our_own_format_is_refused(tmp_path: Path) -> None:
     save_checkpoint(checkpoint_of(), tmp_path / "m.safetensors")
     with pytest.raises(ConfigError, match=r"m.safetensors holds its configuration itself; leave .*m.yaml out"):
@@ -177,6 +208,8 @@ def changed(folder: Path, change: Any) -> Path:
         (lambda document: document["model"].update(mask_filter_bank="{}"), "the layout in .*m.safetensors is damaged"),
         (lambda document: document["model"].update(frequency=3), "has no keyword 'frequency'"),
         (lambda document: document.update(stems=["a", 3]), r"stems .*is a list of different names, got \['a', 3\]"),
+        (lambda document: document.update(residual=3), "residual in the metadata of .* is a name, or none, got 3"),
+        (lambda document: document.update(residual="stem 0"), "residual is a name beside those of the stems"),
         (lambda document: document["variants"].update(magic={}), "the variant 'magic'"),
     ],
 )

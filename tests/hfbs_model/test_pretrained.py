@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("as_users_run")
 
 def around(model: BandSplitRotator, *stems: str) -> Checkpoint:
     names = stems or tuple(f"stem {number}" for number in range(model.num_stems))
-    return Checkpoint(model.eval(), names, 32000, 4000, 3, provenance={"made by": "a test"})
+    return Checkpoint(model.eval(), names, 32000, 4000, 3, provenance={"made by": "a test"}, residual="rest")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def saved(tiny: Tiny, tmp_path: Path) -> Path:
 
 
 def assert_same(loaded: Checkpoint, saved: Checkpoint) -> None:
-    for name in ("stems", "sample_rate", "chunk_size", "num_overlap", "provenance"):
+    for name in ("stems", "residual", "sample_rate", "chunk_size", "num_overlap", "provenance"):
         assert getattr(loaded, name) == getattr(saved, name)
     assert loaded.model.layout == saved.model.layout
     mixture = torch.randn(1, saved.model.audio_channels, 4 * saved.model.stft_settings.n_fft)
@@ -177,8 +177,8 @@ def test_weights_of_others_load_with_what_they_do_not_tell(tiny: Tiny, tmp_path:
         (lambda copy: copy | {"stems": ["a", "b"]}, r"stems is \['a', 'b'\] there and \['vocals', 'other'\] in the"),
         (lambda copy: copy | {"model": copy["model"] | {"zero_dc": False}}, "model.zero_dc is False there and True in"),
         (lambda copy: copy | {"zero_dc": False}, "zero_dc is False there and missing in the metadata"),
-        (lambda copy: {"version": 1}, "model is missing there and {.* in the metadata.*; and 2 more"),
-        (lambda copy: {}, "version is missing there and 1 in the metadata.*; and 3 more"),
+        (lambda copy: {"version": 1}, "model is missing there and {.* in the metadata.*; and 3 more"),
+        (lambda copy: {}, "version is missing there and 1 in the metadata.*; and 4 more"),
         (lambda copy: [copy], "the whole is .* there"),
         (lambda copy: '{"version": 1', "is no readable JSON"),
         (lambda copy: "[" * 200_000, "is no readable JSON"),
@@ -225,6 +225,7 @@ def test_the_card_says_what_the_model_is_and_leaves_the_licence_to_its_author(sa
         "---\nlibrary_name: hfbs\npipeline_tag: audio-to-audio\ntags:\n- hfbs\n",
         "# license: to be filled in by the author\n---\n",
         "# Music source separation: vocals, other\n",
+        "| residual | rest: the mixture less the stems |",
         "| audio | mono, 32000 Hz |",
         "dim 8, depth 1, 2 heads of 4, RoPE |",
         "| bands | 4 (side by side) over 33 bins |",

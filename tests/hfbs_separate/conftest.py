@@ -55,11 +55,13 @@ def gains_checkpoint() -> Callable[..., Any]:
         sample_rate: int = 8000,
         chunk_size: int = 1000,
         num_overlap: int = 2,
+        residual: str | None = None,
         model: torch.nn.Module | None = None,
     ) -> Any:
         return SimpleNamespace(
             model=model or Gains(gains, audio_channels),
             stems=tuple(f"stem{number}" for number in range(len(gains))),
+            residual=residual,
             sample_rate=sample_rate,
             chunk_size=chunk_size,
             num_overlap=num_overlap,

@@ -617,6 +617,29 @@ def test_the_instrumental_is_the_song_less_the_vocals(
     np.testing.assert_allclose(vocals + instrumental, mixture, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ["vocals", "other", "instrumental"]),
+        (["--instrumental"], ["vocals", "other", "instrumental"]),
+        (["--stems", "instrumental"], ["instrumental"]),
+        (["--stems", "vocals", "--instrumental"], ["vocals", "instrumental"]),
+        (["--instrumental", "--residual", "instrumental=vocals"], ["vocals", "other", "instrumental"]),
+    ],
+)
+def test_the_checkpoints_residual_is_given_once_with_no_further_option(
+    separate: Callable[..., Result], song: Path, tiny_checkpoint: tuple[Path, Path], words: list[str], names: list[str]
+) -> None:
+    result = separate(song, "--set", "residual=instrumental", "--precision", "float32", *words)
+    assert result.exit_code == 0, result.output
+    files = [Path(line) for line in result.stdout.splitlines()]
+    assert [file.stem for file in files] == names
+    mixture = soundfile.read(song, dtype="float32")[0].T
+    stems = Separator.from_checkpoint(*tiny_checkpoint, device="cpu", precision="float32").separate(mixture, 8000)
+    left = mixture - stems["vocals"] - (0 if "--residual" in words else stems["other"])
+    np.testing.assert_allclose(soundfile.read(files[-1], dtype="float32")[0].T, left, atol=1e-6)
+
+
 def test_quiet_says_the_files_alone_and_json_everything(separate: Callable[..., Result], song: Path) -> None:
     quiet = separate(song, "--quiet")
     assert quiet.stderr == ""

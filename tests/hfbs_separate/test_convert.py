@@ -39,7 +39,7 @@ def digest(path: Path) -> str:
 
 
 def assert_same(one: Checkpoint, other: Checkpoint) -> None:
-    for attribute in ("stems", "sample_rate", "chunk_size", "num_overlap"):
+    for attribute in ("stems", "residual", "sample_rate", "chunk_size", "num_overlap"):
         assert getattr(one, attribute) == getattr(other, attribute), attribute
     weights = other.model.state_dict()
     assert one.model.state_dict().keys() == weights.keys()
@@ -116,6 +116,16 @@ def test_settings_and_adapters_go_into_the_new_file(
     assert loaded.provenance["lora_sha256"] == digest(tmp_path / "lora.pt")
     expected = first.model.state_dict()[f"{layer}.weight"] + 2 * up @ down
     torch.testing.assert_close(loaded.model.state_dict()[f"{layer}.weight"], expected)
+
+
+def test_the_residual_is_set_kept_and_unset(convert: Convert, tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{number}.safetensors" for number in range(3))
+    assert convert(first, "--set", "residual=instrumental").exit_code == 0
+    assert convert(second, old=first).exit_code == 0
+    assert convert(third, "--set", "residual=null", old=second).exit_code == 0
+    assert [load_checkpoint(path).residual for path in (second, third)] == ["instrumental", None]
+    named_twice = refusal(convert(tmp_path / "no.safetensors", "--set", "residual=vocals"))
+    assert "residual is a name beside those of the stems (vocals, other), got 'vocals'" in named_twice
 
 
 @pytest.mark.parametrize("name", ["new.safetensors", "new.ckpt", "new.yaml"])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,33 @@ def test_estimates_are_put_together_sample_by_sample(
 def test_only_stems_in_common_are_given(gains_checkpoint: Callable[..., Any]) -> None:
     many, few = (Separator(gains_checkpoint(gains), device="cpu") for gains in ((1.0, 0.5, 2.0), (1.0, 0.5)))
     assert Ensemble([many, few]).stems == ("stem0", "stem1")
+
+
+def test_what_stems_leave_is_given_where_all_models_name_it(gains_checkpoint: Callable[..., Any]) -> None:
+    def separator(gain: float, residual: str | None) -> Separator:
+        return Separator(gains_checkpoint((gain,), residual=residual), device="cpu", precision="float32")
+
+    assert Ensemble([separator(0.5, "rest"), separator(0.25, None)]).stems == ("stem0",)
+    song = noise(2, 3000)
+    stems = together(Ensemble([separator(0.5, "rest"), separator(0.25, "rest")]), song)
+    np.testing.assert_allclose(stems["stem0"] + stems["rest"], song, atol=1e-6)
+
+
+def test_the_instrumental_of_models_with_and_without_a_residual_is_given(
+    tiny_checkpoint: tuple[Path, Path], tmp_path: Path
+) -> None:
+    import soundfile
+
+    plain = load_checkpoint(*tiny_checkpoint)
+    files = {residual: str(tmp_path / f"{residual}.safetensors") for residual in (None, "instrumental")}
+    for residual, file in files.items():
+        save_checkpoint(replace(plain, residual=residual), Path(file))
+    soundfile.write(tmp_path / "song.wav", noise(2, 3000).T / 2, 8000, "FLOAT")
+    words = ["separate", str(tmp_path / "song.wav"), "-o", str(tmp_path / "out"), "--device", "cpu", "--instrumental"]
+    words += ["--checkpoint", files["instrumental"], "--with", files[None], "--name", "{stem}"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert [Path(line).stem for line in done.stdout.splitlines()] == ["vocals", "other", "instrumental"]
 
 
 def test_progress_tells_samples_done_and_in_all(separators: list[Separator]) -> None:

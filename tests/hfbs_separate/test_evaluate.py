@@ -260,6 +260,25 @@ def test_a_model_is_run_on_each_mixture(tiny_checkpoint: tuple[Path, Path], song
     assert {score["stem"] for score in scores} == {"vocals", "other"}
 
 
+def test_what_a_model_of_one_stem_leaves_is_scored_with_the_sum_of_the_rest(
+    tiny_checkpoint: tuple[Path, Path], songs: Path, tmp_path: Path
+) -> None:
+    settings = {"stems": ["vocals", "other"], "residual": "instrumental"}
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    command = [songs, "--checkpoint", tiny_checkpoint[0], "--config", tiny_checkpoint[1], *words, "--device", "cpu"]
+    command += ["--stem", "vocals", "--stem", "instrumental=drums+other", "--metric", "sdr"]
+    result = run(*command, "--json", tmp_path / "scores.json")
+    assert result.exit_code == 0, result.output
+    separator = Separator.from_checkpoint(*tiny_checkpoint, settings=settings, device="cpu")
+    estimates = separator.separate(stem(0) + stem(1) + stem(2), RATE)
+    (score,) = (
+        score["sdr"]
+        for score in json.loads((tmp_path / "scores.json").read_text())["scores"]
+        if (score["song"], score["estimator"], score["stem"]) == ("one", "tiny", "instrumental")
+    )
+    assert score == pytest.approx(sdr(stem(1) + stem(2), estimates["instrumental"]), abs=1e-3)
+
+
 def test_what_separate_writes_scores_as_the_model_does(
     tiny_checkpoint: tuple[Path, Path], songs: Path, tmp_path: Path
 ) -> None:

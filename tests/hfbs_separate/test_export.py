@@ -106,6 +106,23 @@ def test_stems_chunks_and_ensembles_are_as_of_a_checkpoint(core: Path, song: Pat
     assert "chunks of 0.25 s, 3 chunks cover each sample" in result.stderr
 
 
+def test_a_core_gives_the_residual_of_its_checkpoint(
+    tiny_checkpoint: tuple[Path, Path], song: Path, tmp_path: Path
+) -> None:
+    core = tmp_path / "core.onnx"
+    of_checkpoint = ["--config", tiny_checkpoint[1], "--set", "residual=instrumental"]
+    assert hfbs("export", tiny_checkpoint[0], core, *of_checkpoint).exit_code == 0
+    result = hfbs("separate", song, "--checkpoint", core, "-o", tmp_path / "out", "--name", "{stem}")
+    assert result.exit_code == 0, result.output
+    vocals, other, instrumental = (
+        read(tmp_path / "out" / f"{name}.wav") for name in ("vocals", "other", "instrumental")
+    )
+    np.testing.assert_allclose(vocals + other + instrumental, read(song), atol=1e-6)
+    run = host(core, song, tmp_path / "host")
+    assert run.returncode == 0, run.stderr
+    np.testing.assert_allclose(read(tmp_path / "host" / "instrumental.wav"), instrumental, atol=1e-3)
+
+
 def test_evaluate_scores_the_core(core: Path, song: Path, tmp_path: Path) -> None:
     folder = tmp_path / "songs" / "one"
     folder.mkdir(parents=True)

@@ -206,13 +206,21 @@ def test_our_own_files_miss_nothing_and_say_whence_they_are(tiny_checkpoint: tup
     loaded = load_checkpoint(*tiny_checkpoint)
     path = tmp_path / "new.safetensors"
     save_checkpoint(
-        Checkpoint(loaded.model, ("a", "b"), 8000, 4000, provenance={"file": "old.ckpt"}), path, dtype=torch.float16
+        Checkpoint(loaded.model, ("a", "b"), 8000, 4000, provenance={"file": "old.ckpt"}, residual="rest"),
+        path,
+        dtype=torch.float16,
     )
     found = document(path)
     assert (found["missing"], found["provenance"]) == ({}, {"file": "old.ckpt"})
     assert found["file"]["dtypes"] == ["float16"]
     assert found["settings"]["stft_hop_length"]["from"] == "metadata"
+    assert {name: found["settings"]["residual"][name] for name in ("value", "from")} == {
+        "value": "rest",
+        "from": "metadata",
+    }
     assert "file: old.ckpt" in inspect(path).stdout
+    assert "rest, the mixture less the stems" in inspect(path).stdout
+    assert "rest, the mixture" not in inspect(path, "--set", "residual=null").stdout
 
 
 def test_a_variant_that_is_not_installed_is_named_and_not_fatal(

@@ -35,7 +35,7 @@ class Echo(torch.nn.Module):
 
 def echo() -> Any:
     """A checkpoint of it."""
-    return SimpleNamespace(model=Echo(), stems=("all",), sample_rate=8000, chunk_size=1, num_overlap=1)
+    return SimpleNamespace(model=Echo(), stems=("all",), residual=None, sample_rate=8000, chunk_size=1, num_overlap=1)
 
 
 def noise(samples: int, channels: int = 2) -> np.ndarray:
@@ -174,6 +174,17 @@ def test_stems_are_chosen_and_residuals_are_of_the_mixture_then(gains_checkpoint
     mixture = noise(900)
     for (name, stem), gain in zip(whole(live, mixture, [200, 33]).items(), (0.25, 0.5, 0.25), strict=True):
         np.testing.assert_allclose(stem[:, live.latency :], gain * mixture, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("stems", [None, ["rest"], ["rest", "stem0"]])
+def test_what_the_stems_leave_is_given_as_offline(gains_checkpoint: Build, stems: Sequence[str] | None) -> None:
+    mixture = noise(900)
+    live = LiveSeparator(gains_checkpoint((0.5, 0.25), residual="rest"), 0.02, stems=stems, device="cpu")
+    offline = Separator(gains_checkpoint((0.5, 0.25), residual="rest"), stems=stems, device="cpu")
+    given, expected = whole(live, mixture, [200, 33]), offline.separate(mixture, 8000)
+    assert list(given) == list(expected)
+    for name, stem in given.items():
+        np.testing.assert_allclose(stem[:, live.latency :], expected[name], atol=1e-6, err_msg=name)
 
 
 def test_the_model_gets_one_chunk_of_the_same_length_for_each_hop(gains_checkpoint: Build) -> None:

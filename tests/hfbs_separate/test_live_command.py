@@ -86,6 +86,27 @@ def test_several_stems_follow_each_other_in_each_frame(live: Live, tiny_checkpoi
     np.testing.assert_array_equal(audio(result.stdout_bytes, 6), wanted)
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ["vocals"]),
+        (["--stem", "instrumental", "--stem", "vocals"], ["instrumental", "vocals"]),
+        (["--instrumental"], ["instrumental"]),
+        (["--stem", "vocals", "--instrumental"], ["vocals", "instrumental"]),
+        (["--stem", "instrumental", "--instrumental"], ["instrumental"]),
+    ],
+)
+def test_the_checkpoints_residual_is_chosen_as_a_stem_is(
+    live: Live, tiny_checkpoint: tuple[Path, Path], words: list[str], names: list[str]
+) -> None:
+    mixture = noise(2000)
+    result = live(pcm(mixture), "--latency", 0.1, "--set", "residual=instrumental", *words)
+    assert result.exit_code == 0, result.stderr
+    stems = expected(tiny_checkpoint, mixture, latency=0.1, settings={"residual": "instrumental"})
+    wanted = np.concatenate([stems[name] for name in names])
+    np.testing.assert_array_equal(audio(result.stdout_bytes, 2 * len(names)), wanted)
+
+
 def test_mono_goes_through_both_channels(live: Live, tiny_checkpoint: tuple[Path, Path]) -> None:
     mixture = noise(1000, 1)
     result = live(pcm(mixture), "--channels", 1, "--rate", 8000)

@@ -191,9 +191,11 @@ def test_a_rate_that_is_none_is_refused(
             {"shifts": 2, "chunking": "msst"},
             r"shifts are passes with clean chunking, got shifts=2 with chunking='msst'",
         ),
-        ({"stems": ["piano"]}, r"the model has no stem 'piano', but stem0, stem1"),
+        ({"stems": ["piano"]}, r"the model has no stem 'piano', but stem0, stem1, rest"),
+        ({"residuals": {"all": ["rest"]}}, r"the model has no stem 'rest', but stem0, stem1"),
+        ({"stems": ["rest"], "residuals": {"rest": ["stem0"]}}, r"the stem 'rest' would be given twice"),
         ({"residuals": {"rest": ["piano"]}}, r"the model has no stem 'piano', but stem0, stem1"),
-        ({"stems": []}, r"no stem was chosen: name at least one of stem0, stem1"),
+        ({"stems": []}, r"no stem was chosen: name at least one of stem0, stem1, rest"),
         ({"stems": ["stem0", "stem0"]}, r"the stem 'stem0' would be given twice"),
         ({"residuals": {"stem1": ["stem0"]}}, r"the stem 'stem1' would be given twice"),
         ({"device": "tpu"}, r"device is one of auto, cpu, cuda, mps, or several .*, got 'tpu'"),
@@ -204,7 +206,7 @@ def test_options_that_cannot_be_honoured_are_refused(
     gains_checkpoint: Callable[..., Any], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
-        Separator(gains_checkpoint(), **{"device": "cpu", **options})
+        Separator(gains_checkpoint(residual="rest"), **{"device": "cpu", **options})
 
 
 @pytest.mark.parametrize(
@@ -348,6 +350,29 @@ def test_only_the_stems_chosen_are_computed(gains_checkpoint: Callable[..., Any]
     stems = separate(stems=["stem0"], residuals={"rest": ["stem1", "stem2"]})
     assert (list(stems), asked[2:]) == (["stem0", "rest"], [None])
     np.testing.assert_allclose(stems["rest"], song / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"stem0": 0.25, "stem1": 0.5, "rest": 0.25}),
+        ({"stems": ["rest"]}, {"rest": 0.25}),
+        ({"stems": ["rest", "stem1"]}, {"rest": 0.25, "stem1": 0.5}),
+        ({"stems": ["stem1", "stem0"]}, {"stem1": 0.5, "stem0": 0.25}),
+        ({"residuals": {"all but one": ["stem1"]}}, {"stem0": 0.25, "stem1": 0.5, "rest": 0.25, "all but one": 0.5}),
+        ({"residuals": {"rest": ["stem0"]}}, {"stem0": 0.25, "stem1": 0.5, "rest": 0.75}),
+        ({"stems": ["stem0"], "residuals": {"rest": ["stem0"]}}, {"stem0": 0.25, "rest": 0.75}),
+    ],
+)
+def test_what_the_stems_leave_is_given_last_unless_others_are_chosen(
+    gains_checkpoint: Callable[..., Any], options: dict[str, Any], expected: dict[str, float]
+) -> None:
+    checkpoint = gains_checkpoint((0.25, 0.5), residual="rest")
+    song = noise(2, 2500)
+    stems = Separator(checkpoint, device="cpu", precision="float32", **options).separate(song, 8000)
+    assert list(stems) == list(expected)
+    for name, gain in expected.items():
+        np.testing.assert_allclose(stems[name], gain * song, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("audio_channels", [1, 2])

@@ -48,6 +48,8 @@ def test_numbers_without_a_point_are_numbers(tiny_run: Build, tmp_path: Path):
         ({"schedule": {"kind": "step"}}, "schedule.kind must be one of constant, cosine, linear, exponential"),
         ({"stems": []}, "stems must name at least one stem"),
         ({"stems": ["vocals", "vocals"]}, "stems must be different names"),
+        ({"residual": "drums"}, "residual must be a name that no stem has, got drums"),
+        ({"residual": ""}, "residual must be a name that no stem has, got "),
         ({"data": {"songs": []}}, "data: songs must name at least one folder"),
         ({"data": {"songs": ["a"], "choice": {"remix": 2.0}}}, "data.choice: remix is from 0 to 1, got 2.0"),
         ({"model": {}}, "model must give the model's keywords, or start a checkpoint"),

@@ -262,6 +262,19 @@ def test_a_run_can_start_from_a_checkpoint_on_other_bands(tiny_run: Build, tmp_p
         run(tiny_run(model={"dim": 3}, start=start), tmp_path / "third")
 
 
+def test_checkpoints_name_the_residual_that_the_run_or_its_start_names(tiny_run: Build, songs: Path, tmp_path: Path):
+    def residuals(folder: str, **changed: Any) -> set[str | None]:
+        run(tiny_run(stems=["vocals"], steps=1, validation={"songs": [str(songs)]}, **changed), tmp_path / folder)
+        return {load_checkpoint(path).residual for path in (tmp_path / folder / "checkpoints").iterdir()}
+
+    start = {"checkpoint": str(tmp_path / "first" / "checkpoints" / "last.safetensors")}
+    assert residuals("first", residual="instrumental") == {"instrumental"}
+    assert residuals("kept", start=start, model={}) == {"instrumental"}
+    assert residuals("renamed", start=start, model={}, residual="rest") == {"rest"}
+    assert residuals("none") == {None}
+    assert {name for _, name, _ in figures(tmp_path / "first") if name.startswith("valid/sdr/")} == {"valid/sdr/vocals"}
+
+
 def test_a_library_that_bands_need_is_asked_for(tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "librosa", None)
     with pytest.raises(ConfigurationError, match=r"model: .*librosa, which is not installed.*pip install"):

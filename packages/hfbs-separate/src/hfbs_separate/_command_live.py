@@ -14,7 +14,7 @@ import numpy as np
 from ._checkpoint_option import ABOUT_DEMO, CHECKPOINT, DEMO
 from ._errors import OptionError, SeparationError
 from ._loading import loaded_checkpoint
-from ._model import vocals_of
+from ._model import with_instrumental
 from ._pcm import PCM_FORMATS, PcmFormat, PcmReader, PcmWriter
 from ._separator_options import COMPILE, PRECISION, checked_devices, known_devices, needed_settings
 from ._settings_option import settings_options
@@ -223,11 +223,7 @@ def _ready(
 ) -> "LiveSeparator":
     from ._live_separator import LiveSeparator
 
-    residuals: dict[str, list[str]] = {}
-    if instrumental and "instrumental" in checkpoint.stems:
-        stems = (*stems, "instrumental")
-    elif instrumental:
-        residuals = {"instrumental": [vocals_of(checkpoint)]}
+    chosen, residuals = with_instrumental(checkpoint, stems) if instrumental else (stems, {})
     try:
         return LiveSeparator(
             checkpoint,
@@ -235,7 +231,7 @@ def _ready(
             chunk_seconds=chunk_seconds,
             device=device,
             precision=precision,
-            stems=stems if stems or residuals else checkpoint.stems[:1],
+            stems=chosen if chosen or residuals else checkpoint.stems[:1],
             residuals=residuals,
             compiled=compiled,
         )

@@ -46,7 +46,7 @@ class LiveSeparator:
 
     Attributes:
         plan: how the latency is made up.
-        stems: names of what is given: the stems chosen, then the residuals.
+        stems: names of what is given: what was chosen, then the further residuals.
         sample_rate: rate in Hz of the stream, the model's.
         audio_channels: channels of the stream, the model's: 1 or 2.
         meter: drop-outs and load since the stream began.
@@ -76,7 +76,8 @@ class LiveSeparator:
                 longer. None: by that rule.
             device: ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
             precision: as for :class:`~hfbs_separate.Separator` with clean chunking.
-            stems: the stems to give, of those that the model has; others are not computed. None: all.
+            stems: the stems to give, the checkpoint's residual among them or not, as for
+                :class:`~hfbs_separate.Separator`. None: all, the residual last.
             residuals: further stems by name, each the mixture less the stems listed.
             compiled: compile the model's blocks at once (see ``compile_blocks`` of the model).
             clock: seconds that :attr:`meter` goes by.
@@ -100,7 +101,7 @@ class LiveSeparator:
                 longest_chunk=checkpoint.chunk_size,
                 chunk_seconds=chunk_seconds,
             )
-        self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
+        self._outputs = Outputs(checkpoint.stems, checkpoint.residual, stems, residuals or {})
         self.stems = self._outputs.names
         self.device, *others = resolve_devices(device)
         if others:

@@ -1,6 +1,6 @@
 """What separates, as the command's options name it: files and settings, and the separator made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,17 +91,22 @@ class Model:
         first = loaded(
             self.files.weights, self.files.config, self.files.lora, needed_settings(self.settings, self.options)
         )
-        residuals = dict(self.residuals)
-        if self.instrumental:
-            residuals = {"instrumental": [vocals_of(first)], **residuals}
-        options: SeparatorOptions = {**self.options, "residuals": residuals}
+        options = self._options_for(first)
         separator = separator_of(first, options)
         about = [about_separator(self.files.weights, separator)]
         if self.files.others:
-            others = [separator_of(loaded(other, None, None, {}), options) for other in self.files.others]
+            checkpoints = [loaded(other, None, None, {}) for other in self.files.others]
+            others = [separator_of(checkpoint, self._options_for(checkpoint)) for checkpoint in checkpoints]
             about += [about_separator(file, one) for file, one in zip(self.files.others, others, strict=True)]
             separator = _ensemble([separator, *others], self.combine, self.weights, self.crossover)
-        return Built(separator, residuals, about, first.report.notes)
+        return Built(separator, options.get("residuals") or {}, about, first.report.notes)
+
+    def _options_for(self, checkpoint: "Checkpoint | ExportedCheckpoint") -> "SeparatorOptions":
+        stems, residuals = self.options.get("stems"), self.residuals
+        if self.instrumental and "instrumental" not in residuals:
+            stems, further = with_instrumental(checkpoint, stems)
+            residuals = {**further, **residuals}
+        return {**self.options, "stems": stems, "residuals": residuals}
 
 
 class Built(NamedTuple):
@@ -115,7 +120,7 @@ class Built(NamedTuple):
     """
 
     separator: "Separator | Ensemble"
-    residuals: Mapping[str, list[str]]
+    residuals: Mapping[str, Sequence[str]]
     about: list[str]
     notes: "tuple[str, ...] | list[str]"
 
@@ -153,3 +158,19 @@ def vocals_of(checkpoint: "Checkpoint | ExportedCheckpoint") -> str:
     """The stem that is no instrument: by its name, else the first one, as MSST has it."""
     named = (stem for stem in checkpoint.stems if stem.casefold() in ("vocals", "vocal", "voice"))
     return next(named, checkpoint.stems[0])
+
+
+def with_instrumental(
+    checkpoint: "Checkpoint | ExportedCheckpoint", stems: Sequence[str] | None
+) -> tuple[Sequence[str] | None, dict[str, list[str]]]:
+    """What to choose, and the residuals to name, so that the instrumental is given as well, and once.
+
+    Args:
+        checkpoint: of which it is a stem or the residual; else it is the mixture less the vocals.
+        stems: what is chosen without it; None: all.
+    """
+    if "instrumental" not in (*checkpoint.stems, checkpoint.residual):
+        return stems, {"instrumental": [vocals_of(checkpoint)]}
+    if stems is None or "instrumental" in stems:
+        return stems, {}
+    return [*stems, "instrumental"], {}

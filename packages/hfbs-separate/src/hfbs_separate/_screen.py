@@ -99,6 +99,8 @@ def _architecture(inspection: "Inspection") -> dict[str, str]:
         "mask heads": _mask_heads(inspection),
         "stems": escape(_listed(stems)) if (stems := _stems(inspection)) else f"{of['num_stems']}, not named",
     }
+    if residual := of.get("residual"):
+        rows["residual"] = f"{escape(str(residual))}, the mixture less the stems"
     if of.get("use_value_residual_learning"):
         rows["attention"] += ", value residuals"
     if of.get("skip_connection"):

@@ -54,7 +54,7 @@ class Separator:
     It holds no state of a song: several threads may separate at once.
 
     Attributes:
-        stems: names of what is given for each song: the stems chosen, then the residuals.
+        stems: names of what is given for each song: what was chosen, then the further residuals.
         sample_rate: rate in Hz that the model works at; songs of another rate are resampled to it and back.
         audio_channels: channels that the model works on, 1 or 2.
         chunking: the way of chunking: ``"clean"``, ``"msst"`` or ``"audio-separator"``.
@@ -105,8 +105,10 @@ class Separator:
                 only.
             test_time_augmentation: average over the chunk as it is, with its channels swapped, and with its polarity
                 reversed; takes three times as long (twice for one channel).
-            stems: the stems to give, of those that the model has; others are not computed. None: all.
+            stems: the stems to give, of those that the model has and the checkpoint's residual, the mixture less all of
+                them; what nothing needs is not computed. None: all, the residual last.
             residuals: further stems by name, each the mixture less the stems listed. ``{"instrumental": ["vocals"]}``.
+                One of the name of the checkpoint's residual takes its place where ``stems`` is None.
             lowpass: take away what the model gives above this frequency in Hz, by a filter of linear phase that fades
                 over a fifth of it, at most 500 Hz. Residuals are of what is left, and so hold the mixture above it.
                 None: do not.
@@ -134,7 +136,7 @@ class Separator:
                 f"{self.sample_rate / 2:g} Hz, got {lowpass:g}"
             )
         self.lowpass = lowpass
-        self._outputs = Outputs(checkpoint.stems, stems, residuals or {})
+        self._outputs = Outputs(checkpoint.stems, checkpoint.residual, stems, residuals or {})
         self.stems = self._outputs.names
         if isinstance(checkpoint, ExportedCheckpoint):
             device, precision = of_exported(device, precision, compiled=compiled)

@@ -13,11 +13,13 @@ class Outputs:
 
     Args:
         model_stems: the model's stems, in its order.
-        chosen: those wanted; None means all.
+        residual: name of the mixture less all of them, as the checkpoint has it; None where it has none.
+        chosen: those wanted, the residual among them or not; None means all, and last the residual, unless another has
+            its name.
         residuals: further outputs by name, each the mixture less the stems listed.
 
     Attributes:
-        names: of what is given: the stems chosen, then the residuals.
+        names: of what is given: what was chosen, then the further residuals.
         computed: indices of the stems that the model has to compute; None means all.
 
     Raises:
@@ -25,22 +27,28 @@ class Outputs:
     """
 
     def __init__(
-        self, model_stems: Sequence[str], chosen: Sequence[str] | None, residuals: Mapping[str, Sequence[str]]
+        self,
+        model_stems: Sequence[str],
+        residual: str | None,
+        chosen: Sequence[str] | None,
+        residuals: Mapping[str, Sequence[str]],
     ) -> None:
-        given = tuple(model_stems if chosen is None else chosen)
-        for stem in (*given, *(stem for listed in residuals.values() for stem in listed)):
-            if stem not in model_stems:
-                raise OptionError(f"the model has no stem {stem!r}, but {', '.join(model_stems)}")
+        own = () if residual is None else (residual,)
+        known = (*model_stems, *own)
+        given = (*model_stems, *(name for name in own if name not in residuals)) if chosen is None else tuple(chosen)
+        _refuse_unknown(given, known)
+        _refuse_unknown((stem for listed in residuals.values() for stem in listed), model_stems)
         self.names = (*given, *residuals)
         if not self.names:
-            raise OptionError(f"no stem was chosen: name at least one of {', '.join(model_stems)}")
+            raise OptionError(f"no stem was chosen: name at least one of {', '.join(known)}")
         for name in self.names:
             if self.names.count(name) > 1:
                 raise OptionError(f"the stem {name!r} would be given twice: name it once, and a residual otherwise")
-        needed = [stem for stem in model_stems if stem in given or any(stem in listed for listed in residuals.values())]
+        subtracted = {name: model_stems for name in given if name in own} | dict(residuals)
+        needed = [stem for stem in model_stems if stem in given or any(stem in each for each in subtracted.values())]
         self.computed = None if len(needed) == len(model_stems) else [model_stems.index(stem) for stem in needed]
-        self._chosen = [needed.index(stem) for stem in given]
-        self._subtracted = [[needed.index(stem) for stem in listed] for listed in residuals.values()]
+        self._chosen = {stem: needed.index(stem) for stem in given if stem not in own}
+        self._subtracted = {name: [needed.index(stem) for stem in listed] for name, listed in subtracted.items()}
 
     def of_song(self, gain: np.float32) -> "SongOutputs":
         """The same at work on one song, whose mixture the model gets multiplied by ``gain``."""
@@ -48,12 +56,13 @@ class Outputs:
 
     def into(self, given: Audio, stems: Audio, mixture: Audio) -> None:
         """Write what is given of computed stems, (stem, channel, time), and their mixture, as ``names`` have it."""
-        for output, index in zip(given, self._chosen, strict=False):
-            output[:] = stems[index]
-        for output, listed in zip(given[len(self._chosen) :], self._subtracted, strict=True):
-            output[:] = mixture
+        outputs = dict(zip(self.names, given, strict=True))
+        for name, index in self._chosen.items():
+            outputs[name][:] = stems[index]
+        for name, listed in self._subtracted.items():
+            outputs[name][:] = mixture
             for index in listed:
-                output -= stems[index]
+                outputs[name] -= stems[index]
 
 
 class SongOutputs:
@@ -64,7 +73,11 @@ class SongOutputs:
     """
 
     def __init__(
-        self, names: Sequence[str], chosen: Sequence[int], subtracted: Sequence[Sequence[int]], gain: np.float32
+        self,
+        names: Sequence[str],
+        chosen: Mapping[str, int],
+        subtracted: Mapping[str, Sequence[int]],
+        gain: np.float32,
     ) -> None:
         self.given = 0
         self._names = names
@@ -91,11 +104,12 @@ class SongOutputs:
         if stems.shape[-1] == 0:
             return {}
         self.given += stems.shape[-1]
-        outputs = [stems[index] for index in self._chosen]
+        outputs = {name: stems[index] for name, index in self._chosen.items()}
         if self._subtracted:
             mixture = self._taken(stems.shape[-1]) * self._gain
-            outputs += [mixture - sum(stems[index] for index in listed) for listed in self._subtracted]
-        return dict(zip(self._names, outputs, strict=True))
+            for name, listed in self._subtracted.items():
+                outputs[name] = mixture - sum(stems[index] for index in listed)
+        return {name: outputs[name] for name in self._names}
 
     def _taken(self, count: int) -> Audio:
         """The mixture's next samples."""
@@ -107,3 +121,9 @@ class SongOutputs:
             pieces.append(block[:, :count])
             count -= pieces[-1].shape[-1]
         return np.concatenate(pieces, axis=-1)
+
+
+def _refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise OptionError(f"the model has no stem {name!r}, but {', '.join(known)}")

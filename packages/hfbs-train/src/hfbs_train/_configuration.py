@@ -245,6 +245,8 @@ class RunConfiguration:
         model: Keywords of :class:`hfbs_model.BandSplitRotator`, or of MSST's class that ``class`` names,
             ``bs_roformer`` or ``mel_band_roformer``; the number of stems is that of ``stems``. With ``start``, what is
             to change of bands and STFT: weights are carried over by :func:`hfbs_model.reband`.
+        residual: Name of what the stems leave of the mixture, where the trained checkpoints are to give that beside
+            them: ``"instrumental"`` for a model of vocals alone. None: as the checkpoint of ``start`` has it.
         start: What to start from. None: random weights.
         lora: Adapters to train in place of the weights; needs ``start``.
         audio: What the model hears.
@@ -276,6 +278,7 @@ class RunConfiguration:
     data: Data
     steps: int
     model: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    residual: str | None = None
     start: Start | None = None
     lora: Lora | None = None
     audio: Audio = field(default_factory=Audio)
@@ -296,6 +299,7 @@ class RunConfiguration:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulate", "save_every"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1", getattr(self, name))
+        require(self.residual not in ("", *self.stems), "residual must be a name that no stem has", self.residual)
         require(self.clip_norm is None or self.clip_norm > 0, "clip_norm must be above 0", self.clip_norm)
         require(self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay must be between 0 and 1", self.ema_decay)
         require(0 <= self.seed < 2**32, "seed must be from 0 to 2^32 - 1", self.seed)

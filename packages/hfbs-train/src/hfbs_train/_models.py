@@ -41,7 +41,7 @@ def untrained(configuration: RunConfiguration) -> Checkpoint:
         raise ConfigurationError(f"model: {error}") from error
     hop_length = begun.model.stft_settings.hop_length
     hops = max(1, round(configuration.audio.chunk_seconds * begun.sample_rate / hop_length))
-    return replace(begun, chunk_size=hops * hop_length)
+    return replace(begun, chunk_size=hops * hop_length, residual=configuration.residual or begun.residual)
 
 
 def with_adapters(model: BandSplitRotator, settings: Lora) -> None:

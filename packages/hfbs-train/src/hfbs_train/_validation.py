@@ -43,12 +43,11 @@ def separated(
     """
     model = deepcopy(checkpoint.model)  # which the separator takes over
     name = str(device) if device.type == "cuda" else device.type
-    separator = Separator(replace(checkpoint, model=model), device=name, precision="float32")
+    separator = Separator(replace(checkpoint, model=model), device=name, precision="float32", stems=checkpoint.stems)
     found: list[Separation] = []
     for files in songs:
         song = _middle(load_song(files), seconds)
-        stems = separator.separate(song.mixture, song.sample_rate)
-        found.append(Separation(song, {name: np.asarray(stems[name]) for name in checkpoint.stems}))
+        found.append(Separation(song, separator.separate(song.mixture, song.sample_rate)))
     return found
 
 

@@ -1,6 +1,6 @@
 """A loaded checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -23,6 +23,11 @@ class Checkpoint:
         num_overlap: How many chunks should hold each sample.
         report: Where each setting came from.
         provenance: Whence it is, such as the name and the SHA-256 of the file that it was converted from.
+        residual: Name of what the stems leave of the mixture, where that is to be given beside them: ``"instrumental"``
+            for a model of vocals alone. None: it is not.
+
+    Raises:
+        ValueError: The residual's name is empty or a stem's.
     """
 
     model: BandSplitRotator
@@ -32,6 +37,10 @@ class Checkpoint:
     num_overlap: int = 2
     report: Report = field(default_factory=Report)
     provenance: Mapping[str, str] = field(default_factory=dict[str, str])
+    residual: str | None = None
+
+    def __post_init__(self) -> None:
+        check_residual(self.residual, self.stems)
 
     def save_pretrained(self, folder: str | PathLike[str], /) -> None:
         """Write a folder to keep or to share, from which :meth:`from_pretrained` loads.
@@ -76,3 +85,16 @@ class Checkpoint:
         from ._pretrained import load_pretrained, of_class  # imports this module
 
         return of_class(cls, load_pretrained(folder_or_name, settings))
+
+
+def check_residual(residual: str | None, stems: Sequence[str]) -> None:
+    """Refuse a name for what the stems leave of the mixture by which it could not be told from them.
+
+    Raises:
+        ValueError: It is empty or a stem's.
+    """
+    if residual is not None and residual in ("", *stems):
+        raise ValueError(
+            f"residual is a name beside those of the stems ({', '.join(stems)}), got {residual!r}; choose another, "
+            "or None for no residual"
+        )

@@ -28,8 +28,8 @@ WINDOWS = ("hann_window", "hamming_window", "blackman_window", "bartlett_window"
 def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], *, dtype: torch.dtype | None = None) -> None:
     """Write a checkpoint as one safetensors file, from which :func:`load_checkpoint` needs no YAML.
 
-    The metadata hold every keyword of the model, the stems' names, the sample rate, the chunks and the provenance, as
-    JSON. The file appears whole or not at all.
+    The metadata hold every keyword of the model, the names of the stems and of the residual, the sample rate, the
+    chunks and the provenance, as JSON. The file appears whole or not at all.
 
     Args:
         checkpoint: The model and what belongs to it.
@@ -49,6 +49,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], *, dtype:
         "model": _keywords_as_json(checkpoint),
         "variants": checkpoint.model.parts.recipe,
         "stems": checkpoint.stems,
+        "residual": checkpoint.residual,
         "sample_rate": checkpoint.sample_rate,
         "chunk_size": checkpoint.chunk_size,
         "num_overlap": checkpoint.num_overlap,
@@ -73,8 +74,10 @@ def metadata_source(metadata: Mapping[str, str], path: str | PathLike[str]) -> S
     for keywords in variants.values():
         said |= keywords
     said |= _keywords_from_json(cast("Mapping[str, object]", document["model"]), path)
-    said |= {name: document[name] for name in ("sample_rate", "chunk_size", "num_overlap")}
-    return Source("metadata", checked_settings(said | {"stems": document["stems"]}, f"{{}} in the metadata of {path}"))
+    said |= {name: document[name] for name in ("stems", "sample_rate", "chunk_size", "num_overlap")}
+    if document.get("residual") is not None:  # which older files do not have
+        said["residual"] = document["residual"]
+    return Source("metadata", checked_settings(said, f"{{}} in the metadata of {path}"))
 
 
 def provenance_of(metadata: Mapping[str, str], path: str | PathLike[str]) -> Mapping[str, str]:

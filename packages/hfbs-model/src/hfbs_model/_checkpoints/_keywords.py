@@ -94,6 +94,10 @@ def _is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_name_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, str) and bool(value))
+
+
 def _are_names(values: object) -> bool:
     names = cast("Sequence[object]", values if isinstance(values, list | tuple) else ())
     return 0 < len(names) == len({name for name in names if isinstance(name, str) and name})
@@ -119,6 +123,7 @@ _MEANINGS: dict[object, tuple[str, Callable[[object], bool]]] = {
 _FUNCTION: tuple[str, Callable[[object], bool]] = ("a function, which no file holds; leave it out", callable)
 _OF_CHECKPOINT: dict[str, tuple[str, Callable[[object], bool]]] = {
     "stems": ("a list of different names", _are_names),
+    "residual": ("a name, or none", _is_name_or_none),
     "sample_rate": ("a whole number of Hz, at least 1", _is_size),
     "chunk_size": ("a whole number of samples, at least 1", _is_size),
     "num_overlap": ("a whole number, at least 1", _is_size),

@@ -14,7 +14,7 @@ from .._rotator import BandSplitRotator
 from .._settings import refuse_unknown
 from ._architecture import Architecture, infer_architecture
 from ._build import no_initial_values
-from ._checkpoint import Checkpoint
+from ._checkpoint import Checkpoint, check_residual
 from ._config import read_config
 from ._files import read_file
 from ._format import metadata_source, provenance_of
@@ -44,8 +44,9 @@ def load_checkpoint(
         path: A ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` or ``.safetensors`` file. No code in it is run.
         config: MSST's YAML. No object in it is constructed.
         lora: A file of loralib's adapters for this checkpoint, which are merged into its weights; needs ``lora_alpha``.
-        settings: Keywords of :class:`BandSplitRotator`, ``stems``, ``sample_rate``, ``chunk_size``, ``num_overlap``,
-            ``lora_alpha`` (0 where a full checkpoint with adapters has them merged already), and those of variants.
+        settings: Keywords of :class:`BandSplitRotator`, ``stems``, ``residual``, ``sample_rate``, ``chunk_size``,
+            ``num_overlap``, ``lora_alpha`` (0 where a full checkpoint with adapters has them merged already), and those
+            of variants.
 
     Raises:
         CheckpointError: The weights cannot be read, contradict what is said about them, or need a variant that is not
@@ -59,6 +60,7 @@ def load_checkpoint(
     _refuse_missing(settled.settling.missing, path)
 
     values = settled.settling.values
+    _refuse_residual(values, path)
     model = _built(values, settled.parts, path)
     _give_weights(model, settled.weights, path)
     return Checkpoint(
@@ -69,6 +71,7 @@ def load_checkpoint(
         num_overlap=cast("int", values["num_overlap"]),
         report=settled.report,
         provenance=settled.provenance,
+        residual=cast("str | None", values.get("residual")),
     )
 
 
@@ -168,7 +171,7 @@ def _settle(
     for keyword, usual in _ASSUMED.items():
         settling.assume(keyword, usual)
     for keyword in list(settling.unsettled):
-        if keyword not in KEYWORDS and keyword != "lora_alpha":
+        if keyword not in (*KEYWORDS, "residual", "lora_alpha"):
             _refuse_unknown(keyword, settling)
         settling.ask(keyword, "")
     return settling, weights, parts
@@ -226,8 +229,9 @@ def _compare_stems(settling: Settling, num_stems: int) -> None:
 
 
 def _refuse_unknown(keyword: str, settling: Settling) -> None:
+    known = [*KEYWORDS, "stems", "residual", "chunk_size", "num_overlap", *settling.values]
     try:
-        refuse_unknown([keyword], [*KEYWORDS, "stems", "chunk_size", "num_overlap", *settling.values], "the model")
+        refuse_unknown([keyword], known, "the model")
     except TypeError as error:
         if "arguments" in settling.said(keyword):
             raise
@@ -248,6 +252,13 @@ def _refuse_missing(missing: Mapping[str, str], path: _Path) -> None:
             f"the weights in {path} do not tell: {questions}. Give the YAML that came with them as the configuration, "
             "or each by its name, as an argument of load_checkpoint or with --set NAME=VALUE on the command line"
         )
+
+
+def _refuse_residual(values: Mapping[str, object], path: _Path) -> None:
+    try:
+        check_residual(cast("str | None", values.get("residual")), cast("tuple[str, ...]", values["stems"]))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _built(values: Mapping[str, object], parts: Parts, path: _Path) -> BandSplitRotator:

@@ -68,7 +68,7 @@ _Dumper.add_representer(tuple, _as_tuple)
 def save_msst_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str]) -> Path:
     """Write a plain state dict, and beside it the YAML with which MSST's classes build the same model.
 
-    The provenance is left out, for which MSST's files have no place. The files appear whole or not at all.
+    Provenance and residual are left out, for which MSST's files have no place. The files appear whole or not at all.
 
     Args:
         checkpoint: A model without research variants, and what belongs to it.

@@ -137,6 +137,8 @@ def _facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     model, keywords = checkpoint.model, checkpoint.model.keywords
     stft, layout = model.stft_settings, model.layout
     yield "stems", ", ".join(map(_in_markdown, checkpoint.stems))
+    if checkpoint.residual is not None:
+        yield "residual", f"{_in_markdown(checkpoint.residual)}: the mixture less the stems"
     yield "audio", f"{'stereo' if model.stereo else 'mono'}, {checkpoint.sample_rate} Hz"
     yield (
         "architecture",

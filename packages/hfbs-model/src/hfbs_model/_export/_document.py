@@ -11,6 +11,7 @@ import torch
 from hfbs_filterbanks import BandLayout
 
 from .._checkpoints import Checkpoint
+from .._checkpoints._checkpoint import check_residual
 from .._checkpoints._format import WINDOWS, window_name
 from .._errors import CheckpointError, shown
 from .._stft import ParametersSTFT
@@ -38,6 +39,7 @@ def document_of(checkpoint: Checkpoint, precision: str) -> dict[str, object]:
         "sample_rate": checkpoint.sample_rate,
         "channels": model.audio_channels,
         "stems": list(checkpoint.stems),
+        "residual": checkpoint.residual,
         "stft": {
             "n_fft": stft.n_fft,
             "hop_length": stft.hop_length,
@@ -70,6 +72,7 @@ class Described:
         sample_rate: In Hz.
         channels: Audio channels, 1 or 2.
         stems: Names, in the masks' order.
+        residual: Name of what they leave of the mixture; None where it has none.
         stft: Settings of the transforms.
         chunk_size: Samples to give to the core at once.
         num_overlap: How many chunks hold each sample.
@@ -81,6 +84,7 @@ class Described:
     sample_rate: int
     channels: int
     stems: tuple[str, ...]
+    residual: str | None
     stft: ParametersSTFT
     chunk_size: int
     num_overlap: int
@@ -114,12 +118,16 @@ def described(text: str, path: str | PathLike[str]) -> Described:
         raise _damaged(path, f"window is {shown(window)}, not one of {', '.join(WINDOWS)}")
     if not stems or not all(isinstance(stem, str) for stem in stems):
         raise _damaged(path, f"stems are {shown(stems)}, not names")
+    names = tuple(cast("list[str]", stems))
+    residual = None if document.get("residual") is None else _value(document, "residual", str, path)
     try:
+        check_residual(residual, names)
         return Described(
             precision=_value(document, "precision", str, path),
             sample_rate=_positive(document, "sample_rate", path),
             channels=_positive(document, "channels", path),
-            stems=tuple(cast("list[str]", stems)),
+            stems=names,
+            residual=residual,
             stft=ParametersSTFT(
                 n_fft=_positive(stft, "n_fft", path),
                 hop_length=_positive(stft, "hop_length", path),

@@ -98,6 +98,7 @@ class ExportedCheckpoint:
         report: Empty: all settings are the file's.
         provenance: Whence the weights are.
         precision: Of the weights in the graph, ``"float32"`` or ``"int8"``.
+        residual: Name of what the stems leave of the mixture, where that is to be given beside them; None: it is not.
     """
 
     model: ExportedModel
@@ -108,6 +109,7 @@ class ExportedCheckpoint:
     report: Report = field(default_factory=Report)
     provenance: Mapping[str, str] = field(default_factory=dict[str, str])
     precision: str = "float32"
+    residual: str | None = None
 
 
 def load_exported(path: str | PathLike[str]) -> ExportedCheckpoint:
@@ -153,6 +155,7 @@ def load_exported(path: str | PathLike[str]) -> ExportedCheckpoint:
         num_overlap=about.num_overlap,
         provenance=about.provenance,
         precision=about.precision,
+        residual=about.residual,
     )
 
 
