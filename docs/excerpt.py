@@ -29,11 +29,11 @@ class Excerpt:
         sample_rate: in Hz.
         hop_length: distance of the model's frames in samples.
         layout: the model's bands.
+        band_rate: twice the highest frequency of those in Hz.
         mixture: (channel, time).
-        truth: per stem of the model, (channel, time).
-        estimates: the same, by the model.
-        masks: per stem, magnitudes, the mean over channels, (bin, frame).
-        sum_of_masks: magnitude of the complex masks' sum over stems, the mean over channels, (bin, frame).
+        truth: of the vocals and the instrumental, (channel, time).
+        estimates: the same, by the model; the instrumental is what the vocals leave.
+        masks: of the same, magnitudes, the mean over channels, (bin, frame).
         time_attention: weights of one layer, (band, head, frame, frame attended to).
         band_attention: weights of the same layer, the mean over frames, (head, band, band attended to).
         layer: which layer that is, from 1 on.
@@ -42,11 +42,11 @@ class Excerpt:
     sample_rate: int
     hop_length: int
     layout: BandLayout
+    band_rate: float
     mixture: NDArray[np.float32]
     truth: dict[str, NDArray[np.float32]]
     estimates: dict[str, NDArray[np.float32]]
     masks: dict[str, NDArray[np.float32]]
-    sum_of_masks: NDArray[np.float32]
     time_attention: NDArray[np.float32]
     band_attention: NDArray[np.float32]
     layer: int
@@ -84,20 +84,20 @@ def separated_excerpt() -> Excerpt:
         estimator.register_forward_hook(lambda module, arguments, output: features.append(output))
     kept = slice(round(START * checkpoint.sample_rate), round((START + SECONDS) * checkpoint.sample_rate))
     mixture = decode(SONG).audio[:, kept]
-    estimates = model(torch.from_numpy(mixture)[None])[0].numpy()
-    masks = model.band_gather.merge(torch.stack(features, dim=1))[0]
+    estimate = model(torch.from_numpy(mixture)[None])[0].sum(dim=0).numpy()
+    mask = model.band_gather.merge(torch.stack(features, dim=1))[0].sum(dim=0)
+    names = [*checkpoint.stems, cast("str", checkpoint.residual)]
     (files,) = find_songs(TRUE_STEMS, FILES)
     truth = load_song(files).stems
-    names = list(checkpoint.stems)
     return Excerpt(
         sample_rate=int(checkpoint.sample_rate),
         hop_length=model.stft_settings.hop_length,
         layout=model.layout,
+        band_rate=checkpoint.sample_rate * model.layout.n_fft / model.stft_settings.n_fft,
         mixture=mixture,
         truth={name: truth[name][:, kept] for name in names},
-        estimates=dict(zip(names, estimates, strict=True)),
-        masks={name: mask.abs().mean(dim=0).numpy() for name, mask in zip(names, masks, strict=True)},
-        sum_of_masks=masks.sum(dim=0).abs().mean(dim=0).numpy(),
+        estimates=dict(zip(names, (estimate, mixture - estimate), strict=True)),
+        masks={name: part.abs().mean(dim=0).numpy() for name, part in zip(names, (mask, 1 - mask), strict=True)},
         time_attention=along_time.weights,
         band_attention=along_bands.weights.mean(axis=0),
         layer=layer + 1,

@@ -24,7 +24,7 @@ LINES: tuple[tuple[str, Any], ...] = (
     ("#cc79a7", (0, (1, 1))),
     ("#e69f00", (0, (5, 1, 1, 1))),
 )
-LOWEST, HIGHEST, ROWS = 40.0, 16000.0, 280
+LOWEST, HIGHEST, ROWS = 40.0, 15900.0, 280
 MOST = 8  # times the even share, of an attention weight that is shown
 TICKS = (50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
@@ -60,7 +60,7 @@ def plot_widths(layouts: dict[str, BandLayout], sample_rate: int) -> Figure:
     return figure
 
 
-def by_octaves(values: Matrix, sample_rate: int) -> Matrix:
+def by_octaves(values: Matrix, sample_rate: float) -> Matrix:
     """Rows evenly spaced in octaves, each the mean of its bins or the nearest bin, (row, frame)."""
     places = np.geomspace(LOWEST, HIGHEST, ROWS + 1) * 2 * (len(values) - 1) / sample_rate
     ends = np.maximum(np.rint(places[1:]), np.rint(places[:-1]) + 1).astype(int)
@@ -68,7 +68,7 @@ def by_octaves(values: Matrix, sample_rate: int) -> Matrix:
 
 
 def show(
-    axes: Axes, values: Matrix, sample_rate: int, seconds: float, *, low: float, high: float, title: str
+    axes: Axes, values: Matrix, sample_rate: float, seconds: float, *, low: float, high: float, title: str
 ) -> AxesImage:
     """A picture over seconds and Hz, in octaves; returns what a colour bar needs."""
     image = axes.imshow(
@@ -120,13 +120,11 @@ def plot_spectrograms(excerpt: Excerpt) -> Figure:
 
 
 def plot_masks(excerpt: Excerpt) -> Figure:
-    """Magnitudes of the stems' masks, and of their sum."""
-    rate, seconds = excerpt.sample_rate, excerpt.mixture.shape[1] / excerpt.sample_rate
-    panels = {f"mask of {name}": mask for name, mask in excerpt.masks.items()}
-    panels["sum of the complex masks"] = excerpt.sum_of_masks
-    figure, column = plt.subplots(len(panels), 1, figsize=(7.5, 7.6), layout="constrained", sharex=True)
-    for axes, (title, mask) in zip(column, panels.items(), strict=True):
-        image = show(axes, mask, rate, seconds, low=0.0, high=1.2, title=title)
+    """Magnitudes of the stems' masks."""
+    seconds = excerpt.mixture.shape[1] / excerpt.sample_rate
+    figure, column = plt.subplots(len(excerpt.masks), 1, figsize=(7.5, 5.4), layout="constrained", sharex=True)
+    for axes, (name, mask) in zip(column, excerpt.masks.items(), strict=True):
+        image = show(axes, mask, excerpt.band_rate, seconds, low=0.0, high=1.2, title=f"mask of {name}")
     figure.colorbar(image, ax=list(column), label="magnitude", extend="max", aspect=40)
     figure.supxlabel("seconds", fontsize=11)
     figure.supylabel("Hz", fontsize=11)
@@ -143,7 +141,7 @@ def explain_weights(figure: Figure, image: AxesImage, grid: NDArray[np.object_])
 def plot_time_attention(excerpt: Excerpt) -> Figure:
     """Who attends to which moment: four bands, the mean over heads."""
     seconds = excerpt.mixture.shape[1] / excerpt.sample_rate
-    centres = excerpt.layout.center_frequencies(excerpt.sample_rate)
+    centres = excerpt.layout.center_frequencies(excerpt.band_rate)
     bands = [int(np.abs(centres - hertz).argmin()) for hertz in (100, 400, 1600, 6400)]
     figure, grid = plt.subplots(2, 2, figsize=(7.5, 6.9), layout="constrained", sharex=True, sharey=True)
     for axes, band in zip(grid.flat, bands, strict=True):
@@ -157,7 +155,7 @@ def plot_time_attention(excerpt: Excerpt) -> Figure:
             vmax=MOST**0.5,
         )
         axes.xaxis.set_major_locator(FixedLocator(range(0, int(seconds), 2)))
-        low, high = excerpt.layout.edge_frequencies(excerpt.sample_rate)[band]
+        low, high = excerpt.layout.edge_frequencies(excerpt.band_rate)[band]
         axes.set_title(f"band {band}, {max(low, 0):.0f} to {high:.0f} Hz", fontsize=10.5, loc="left")
     explain_weights(figure, image, grid)
     figure.supxlabel("seconds attended to", fontsize=11)
@@ -172,7 +170,7 @@ def plot_band_attention(excerpt: Excerpt) -> Figure:
     figure, grid = plt.subplots(
         rows, 2, figsize=(7.5, 0.6 + 3.5 * rows), layout="constrained", sharex=True, sharey=True, squeeze=False
     )
-    centres = excerpt.layout.center_frequencies(excerpt.sample_rate)
+    centres = excerpt.layout.center_frequencies(excerpt.band_rate)
     ticks = [round(place) for place in np.linspace(0, len(centres) - 1, 5)]
     labels = [in_hertz(float(f"{centres[tick]:.2g}")) for tick in ticks]
     for axes in grid.flat[len(heads) :]:

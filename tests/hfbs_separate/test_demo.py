@@ -42,7 +42,8 @@ def test_model_and_song_are_small_enough_to_ship() -> None:
 def test_the_model_holds_all_its_settings_and_whence_it_is() -> None:
     inspection = inspect_checkpoint(MODEL)
     assert not inspection.report.differences
-    assert inspection.values["stems"] == ("vocals", "instrumental")
+    assert inspection.values["stems"] == ("vocals",)
+    assert inspection.values["residual"] == "instrumental"
     assert {"licence", "data", "card"} <= inspection.provenance.keys()
 
 
