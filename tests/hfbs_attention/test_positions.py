@@ -77,7 +77,8 @@ def test_scores_depend_on_the_distance_alone(seed: int, length: int, pairs: int,
 def test_rope_keeps_lengths(seed: int, length: int, features: int) -> None:
     torch.manual_seed(seed)
     x = torch.randn(2, 3, length, features, dtype=torch.float64)
-    turned = rotate_pairs(x, torch.randn(length, features // 2, dtype=torch.float64))
+    angles = torch.randn(length, features // 2, dtype=torch.float64)
+    turned = rotate_pairs(x, angles.cos(), angles.sin())
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
 
 
@@ -85,7 +86,8 @@ def test_rope_keeps_lengths(seed: int, length: int, features: int) -> None:
 def test_half_precision_tells_far_positions_apart(dtype: torch.dtype, position: int, frequency: float) -> None:
     angles = positions_times(torch.tensor([frequency], dtype=torch.float32), position + 2)
     assert angles.dtype == torch.float32
-    turned = rotate_pairs(torch.tensor([[1.0, 0.0]], dtype=dtype).expand(position + 2, 2), angles)[position:].double()
+    along_x = torch.tensor([[1.0, 0.0]], dtype=dtype).expand(position + 2, 2)
+    turned = rotate_pairs(along_x, angles.cos(), angles.sin())[position:].double()
     exact = torch.tensor([position, position + 1], dtype=torch.float64) * float(torch.tensor(frequency))
     tolerance = torch.finfo(dtype).eps + 8001 * torch.finfo(torch.float32).eps
     torch.testing.assert_close(turned, torch.stack((exact.cos(), exact.sin()), -1), rtol=0, atol=tolerance)

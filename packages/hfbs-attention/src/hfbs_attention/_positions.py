@@ -28,6 +28,22 @@ def positions_times(frequencies: Float[Tensor, " frequency"], length: int) -> Fl
     return torch.outer(positions, frequencies)
 
 
+def rotate_pairs(
+    x: Float[Tensor, "*batch position features"],
+    cos: Float[Tensor, "position pair"],
+    sin: Float[Tensor, "position pair"],
+) -> Float[Tensor, "*batch position features"]:
+    """Turn the features (2i, 2i + 1) by the i-th angle of their position, of which cosine and sine are given
+    :cite:p:`su2021roformer`."""
+    pairs = rearrange(x.to(cos.dtype), "... (pair two) -> ... pair two", two=2)
+    if torch.compiler.is_compiling():  # which has no code for complex numbers, and fuses the real ones
+        even, odd = pairs.unbind(-1)
+        turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
+    else:
+        turned = torch.view_as_real(as_complex(pairs) * torch.complex(cos, sin))
+    return turned.flatten(start_dim=-2).to(x.dtype)
+
+
 def as_complex(pairs: Float[Tensor, "*batch two"]) -> Complex[Tensor, "*batch"]:
     """Pairs as complex numbers, without a copy where they lie in memory as those do."""
     in_place = pairs.stride(-1) == 1 and all(step % 2 == 0 for step in (*pairs.stride()[:-1], pairs.storage_offset()))
@@ -39,25 +55,8 @@ def with_rotary(
 ) -> tuple[Float[Tensor, "*batch position features"], Float[Tensor, "*batch position features"]]:
     """Queries and keys turned by position, so that products depend on the distance :cite:p:`su2021roformer`."""
     angles = positions_times(frequencies_of(embed), q.shape[-2]) / embed.interpolate_factor
-    turns = _turns(angles)
-    return _turned(q, turns), _turned(k, turns)
-
-
-def _turns(angles: Float[Tensor, "position pair"]) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, which PyTorch computes several at once, where its ``polar`` goes one by one."""
-    return angles.cos(), angles.sin()
-
-
-def _turned(x: Float[Tensor, "*batch position features"], turns: tuple[Tensor, Tensor]) -> Tensor:
-    """The features (2i, 2i + 1) turned by the i-th angle of their position."""
-    cos, sin = turns
-    pairs = rearrange(x.to(cos.dtype), "... (pair two) -> ... pair two", two=2)
-    if torch.compiler.is_compiling():  # which has no code for complex numbers, and fuses the real ones
-        even, odd = pairs.unbind(-1)
-        turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
-    else:
-        turned = torch.view_as_real(as_complex(pairs) * torch.complex(cos, sin))
-    return turned.flatten(start_dim=-2).to(x.dtype)
+    cos, sin = angles.cos(), angles.sin()  # several at once, where PyTorch's polar goes one by one
+    return rotate_pairs(q, cos, sin), rotate_pairs(k, cos, sin)
 
 
 def clamp(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor, "*shape"]:
