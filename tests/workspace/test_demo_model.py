@@ -27,7 +27,7 @@ def program(name: str) -> ModuleType:
 @pytest.fixture(autouse=True)
 def no_module_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROGRAMS)  # pyright: ignore[reportUnknownMemberType]
-    for name in ("network", "songs", "train"):
+    for name in ("mover", "network", "songs", "train"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 

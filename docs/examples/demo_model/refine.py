@@ -18,10 +18,11 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
+from mover import Mover
 from network import CHUNK, KEYWORDS, Functions, Network, stacked, unstacked
-from songs import RATE, REAL, RENDERED, played_faster
+from songs import POINTS, RATE, REAL, RENDERED, bells, octaves_of, played_faster
 from torch import Tensor
-from train import MUON, orthogonalised, stems_of
+from train import stems_of
 
 from hfbs_model import BandSplitRotator, Checkpoint, load_checkpoint, save_checkpoint
 
@@ -61,7 +62,7 @@ def refine(rank: int, given: argparse.Namespace) -> None:
     model = load_checkpoint(given.checkpoint).model
     weights = {name: weight.requires_grad_() for name, weight in stacked(model.state_dict()).items()}
     means = {name: weight.detach().clone() for name, weight in weights.items()}
-    first, second = ({name: torch.zeros_like(weight) for name, weight in weights.items()} for _ in range(2))
+    mover = Mover(weights, muon=8e-4, adam=6e-4)
     network, functions = Network(torch.device("cpu")), Functions(compiled=True)
     began, step = time.monotonic(), 0
     while True:
@@ -78,14 +79,12 @@ def refine(rank: int, given: argparse.Namespace) -> None:
         flat, told, share = together[:-2], float(together[-2]), float(together[-1])
         if share >= 1:
             break
-        flat = flat * min(1.0, 1 / (float(flat.norm()) + 1e-6))
-        rate = min(1, (step + 1) / 30) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
+        mover.rate.fill_(min(1, (step + 1) / 30) * (0.02 + 0.49 * (1 + math.cos(math.pi * share))))
         step += 1
-        with torch.no_grad():
-            parts = flat.split([weight.numel() for weight in weights.values()])
-            for (name, weight), part in zip(weights.items(), parts, strict=True):
-                move(name, weight, part.view_as(weight), (first[name], second[name]), step, rate)
-                means[name].lerp_(weight, 1 - min(0.995, step / (9 + step)))
+        parts = flat.split([weight.numel() for weight in weights.values()])
+        mover([part.view_as(weight) for part, weight in zip(parts, weights.values(), strict=True)])
+        for name, mean in means.items():
+            mean.lerp_(weights[name].detach(), 1 - min(0.995, step / (9 + step)))
         if rank == 0 and step % 25 == 0:
             print(f"step {step}: loss {told:.4f}, {share:.0%} of the time", flush=True)
     if rank == 0:
@@ -97,20 +96,6 @@ def refine(rank: int, given: argparse.Namespace) -> None:
             ),  # it does better so
             given.output,
         )
-
-
-def move(name: str, weight: Tensor, gradient: Tensor, state: tuple[Tensor, Tensor], step: int, rate: float) -> None:
-    """Move a weight by Muon or AdamW."""
-    first, second = state
-    if name in MUON:
-        ahead = gradient.lerp(first.lerp_(gradient, 0.05), 0.95)
-        if name == "trunk.qkv":
-            ahead = ahead.unflatten(1, (3, -1)).flatten(end_dim=1)
-        weight -= orthogonalised(ahead).view_as(weight) * (0.2 * max(ahead.shape[-2:]) ** 0.5 * rate * 8e-4)
-        return
-    first.lerp_(gradient, 0.1)
-    second.lerp_(gradient.square(), 0.01)
-    weight -= first / (1 - 0.9**step) / ((second / (1 - 0.99**step)).sqrt() + 1e-8) * rate * 6e-4
 
 
 def excerpt(songs: dict[int, list[Song]]) -> tuple[Tensor, Tensor, bool]:
@@ -148,12 +133,10 @@ def turned(audio: Tensor) -> Tensor:
 
 def equalised(audio: Tensor) -> Tensor:
     """A curve with a spread of 3 dB for three of ten; one of twelve sounds as through a telephone."""
-    octaves = (torch.fft.rfftfreq(CHUNK, 1 / RATE).clamp(min=1) / 50).log2().clamp(0, 8.3)
+    octaves = octaves_of(torch.device("cpu"))
     response = torch.ones_like(octaves)
     if chance(0.3):
-        points = torch.linspace(0, 8.3, 7)
-        bells = (1 - (octaves - points[:, None]).abs() / float(points[1])).clamp(min=0)
-        response = (3 * torch.randn(7) @ bells * (math.log(10) / 20)).exp()
+        response = (3 * torch.randn(POINTS) @ bells(octaves) * (math.log(10) / 20)).exp()
     if chance(0.08):
         low, high = between(0, 2.5), between(5.5, 8.3)
         response = response * ((octaves - low) * 2 + 1).clamp(0, 1) * ((high - octaves) * 2 + 1).clamp(0, 1)

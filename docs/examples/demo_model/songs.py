@@ -10,7 +10,7 @@ RENDERED, REAL = 0, 1
 RATE = 44100
 _GRID = RATE // 4  # samples between places where an excerpt may begin; it is moved at random besides
 _PER_CHUNK = CHUNK // _GRID
-_POINTS = 7  # where the equaliser's curve is drawn, over 8.3 octaves from 50 Hz up
+POINTS = 7  # where the equaliser's curve is drawn, over 8.3 octaves from 50 Hz up
 
 
 class Songs:
@@ -31,9 +31,7 @@ class Songs:
         self._places = torch.zeros(2, 2, places, dtype=torch.int64, device=device)  # (any or sung, kind, place)
         self._counts = torch.zeros(2, 2, device=device)
         self.counts = [[0, 0], [0, 0]]
-        octaves = (torch.fft.rfftfreq(CHUNK, 1 / RATE, device=device).clamp(min=1) / 50).log2().clamp(0, 8.3)
-        points = torch.linspace(0, 8.3, _POINTS, device=device)
-        self._bells = (1 - (octaves - points[:, None]).abs() / (8.3 / (_POINTS - 1))).clamp(min=0)
+        self._bells = bells(octaves_of(device))
 
     def add(self, vocals: Tensor, rest: Tensor, kind: int, every: int = 1) -> bool:
         """Add a song, float32, (2, time) each; excerpts begin at each ``every``-th place. False: there is no room."""
@@ -84,7 +82,7 @@ class Songs:
         gain = gain * (1 - 2 * (self._random(*size) < 0.5).float())
         swapped = self._random(*size) < 0.5
         stems = torch.where(swapped[..., None, None], stems.flip(2), stems) * gain[..., None, None]
-        decibels = 3 * torch.randn(*size, _POINTS, device=self._device) * (self._random(*size, 1) < 0.25)
+        decibels = 3 * torch.randn(*size, POINTS, device=self._device) * (self._random(*size, 1) < 0.25)
         response = (decibels @ self._bells * (math.log(10) / 20)).exp()
         return torch.fft.irfft(torch.fft.rfft(stems) * response[:, :, None], CHUNK)
 
@@ -101,3 +99,14 @@ def played_faster(audio: Tensor, semitones: float) -> Tensor:
     changed = spectrum.new_zeros(2, after // 2 + 1)
     changed[:, :bins] = spectrum[:, :bins]
     return torch.fft.irfft(changed, after) * (after / length)
+
+
+def octaves_of(device: torch.device) -> Tensor:
+    """How far an excerpt's bins are from 50 Hz, at most 8.3 octaves."""
+    return (torch.fft.rfftfreq(CHUNK, 1 / RATE, device=device).clamp(min=1) / 50).log2().clamp(0, 8.3)
+
+
+def bells(octaves: Tensor) -> Tensor:
+    """What each point of the equaliser counts at each bin, (point, bin); over points, it adds up to one."""
+    points = torch.linspace(0, 8.3, POINTS, device=octaves.device)
+    return (1 - (octaves - points[:, None]).abs() / (8.3 / (POINTS - 1))).clamp(min=0)

@@ -1,8 +1,8 @@
 """Train the demo model on one GPU, each step one CUDA graph: as many steps as there is time for.
 
-python docs/examples/demo_model/train.py RENDERED REAL VALID --minutes 12 -o demo.safetensors
+python docs/examples/demo_model/train.py RENDERED REAL --minutes 12 -o demo.safetensors
 
-RENDERED, REAL and VALID are folders of songs, each a folder with `vocals`, `drums`, `bass` and `other` as FLAC or Ogg;
+RENDERED and REAL are folders of songs, each a folder with `vocals`, `drums`, `bass` and `other` as FLAC or Ogg;
 a stem that a song has not is left out. Songs at one and (real ones) two semitones up and down are made of them besides.
 """
 
@@ -15,35 +15,32 @@ from pathlib import Path
 
 import soundfile
 import torch
+from mover import Mover
 from network import CHUNK, KEYWORDS, Functions, Network, Weights, stacked, unstacked
 from songs import RATE, REAL, RENDERED, Songs, played_faster
 from torch import Tensor
 
 from hfbs_model import BandSplitRotator, Checkpoint, save_checkpoint
 
-MUON = ("trunk.qkv", "trunk.out", "trunk.widen", "trunk.narrow")
-
 
 class Stepper:
     """A step from drawing excerpts to the moved weights, without a word from the processor.
 
-    Matrices of the trunk are moved by Muon, the other weights by AdamW without decay; the mean of weights decays by
-    0.9985 a step.
+    The mean of weights decays by 0.9985 a step.
 
     Attributes:
         weights: As they are trained.
         means: Their means, which are kept.
-        rate: Factor of both learning rates.
+        mover: What moves them.
         told: Of the last step: loss, mean square error, SDR in dB, length of the gradient.
     """
 
     def __init__(self, weights: Weights, songs: Songs, batch: int, functions: Functions, dtype: torch.dtype) -> None:
         self.weights = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
         self.means = {name: weight.clone() for name, weight in weights.items()}
-        device = next(iter(weights.values())).device
-        self.rate, self._step = torch.zeros((), device=device), torch.zeros((), device=device)
+        self.mover = Mover(self.weights, muon=2.5e-3, adam=2e-3)
+        device = self.mover.rate.device
         self.told = torch.zeros(4, device=device)
-        self._first, self._second = ({name: torch.zeros_like(w) for name, w in weights.items()} for _ in range(2))
         self._network = Network(device)
         self._songs, self._batch, self._functions, self._dtype = songs, batch, functions, dtype
 
@@ -54,12 +51,9 @@ class Stepper:
         loss, error, sdr = self.loss(self.weights, stems, self._functions, self._dtype)
         gradients = torch.autograd.grad(loss, list(self.weights.values()))
         with torch.no_grad():
-            length = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
-            scale = (1 / (length + 1e-6)).clamp(max=1).nan_to_num(0, 0, 0)
-            self._step.add_(1)
-            for name, gradient in zip(self.weights, gradients, strict=True):
-                self._move(name, (gradient * scale).nan_to_num(0, 0, 0))
-                self.means[name].lerp_(self.weights[name], 1 - 0.9985)
+            length = self.mover(gradients)
+            for name, mean in self.means.items():
+                mean.lerp_(self.weights[name], 1 - 0.9985)
             self.told.copy_(torch.stack([loss.detach(), error.detach(), sdr.detach(), length]))
 
     def loss(
@@ -76,25 +70,11 @@ class Stepper:
         relative = (error + floor) / (sung + floor)
         return 100 * error.mean() + 0.3 * (error + floor).log10().mean(), error.mean(), -10 * relative.log10().mean()
 
-    def _move(self, name: str, gradient: Tensor) -> None:
-        weight, first, second = self.weights[name], self._first[name], self._second[name]
-        if name in MUON:
-            ahead = gradient.lerp(first.lerp_(gradient, 0.05), 0.95)
-            if name == "trunk.qkv":  # three matrices
-                ahead = ahead.unflatten(1, (3, -1)).flatten(end_dim=1)
-            step = orthogonalised(ahead).view_as(weight) * (0.2 * max(ahead.shape[-2:]) ** 0.5)
-            weight.sub_(step * (self.rate * 2.5e-3))
-            return
-        first.lerp_(gradient, 0.1)
-        second.lerp_(gradient.square(), 0.01)
-        begun = [1 - (self._step * math.log(beta)).exp() for beta in (0.9, 0.99)]
-        weight.sub_(first / begun[0] / ((second / begun[1]).sqrt() + 1e-8) * (self.rate * 2e-3))
-
 
 def main() -> None:
     """Train by the arguments of the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("rendered", "real", "valid"):
+    for name in ("rendered", "real"):
         parser.add_argument(name, type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=12)
@@ -111,9 +91,7 @@ def main() -> None:
     stepper = Stepper(weights, songs, given.batch, functions, torch.bfloat16 if on_gpu else torch.float32)
     step = recorded(stepper) if on_gpu else stepper
     taken = run(step, stepper, given.minutes * 60, given.until)
-    valid = [stems_of(song, device) for song in sorted(given.valid.iterdir())]
-    scores = [sdr(stepper.means, vocals, rest) for vocals, rest in valid]
-    print(f"{taken} steps, {taken * given.batch * CHUNK / RATE / 3600:.1f} h of audio: {scores} dB")
+    print(f"{taken} steps, {taken * given.batch * CHUNK / RATE / 3600:.1f} h of audio")
     model.load_state_dict({key: value.cpu() for key, value in unstacked(stepper.means).items()}, strict=False)
     save_checkpoint(
         Checkpoint(model, stems=("vocals",), residual="instrumental", sample_rate=RATE, chunk_size=CHUNK), given.output
@@ -168,7 +146,7 @@ def run(step: Callable[[], None], stepper: Stepper, seconds: float, until: float
     """Steps until the time is over, along a cosine of the time after 200 steps of warm-up."""
     began, taken = time.monotonic(), 0
     while (spent := (time.monotonic() - began) / seconds) < until:
-        stepper.rate.fill_(min(1, (taken + 1) / 200) * (0.01 + 0.495 * (1 + math.cos(math.pi * spent))))
+        stepper.mover.rate.fill_(min(1, (taken + 1) / 200) * (0.01 + 0.495 * (1 + math.cos(math.pi * spent))))
         for _ in range(10):
             step()
         taken += 10
@@ -176,32 +154,6 @@ def run(step: Callable[[], None], stepper: Stepper, seconds: float, until: float
         if taken % 200 == 0:
             print(f"step {taken}: loss {told[0]:.4f}, SDR {told[2]:.2f} dB, {spent:.0%} of the time")
     return taken
-
-
-@torch.no_grad()
-def sdr(weights: Weights, vocals: Tensor, rest: Tensor) -> float:
-    """Of a song's vocals, separated in chunks that overlap by half, in float32."""
-    hop, network, functions = CHUNK // 2, Network(vocals.device), Functions(compiled=False)
-    mixture = torch.nn.functional.pad(vocals + rest, (hop, CHUNK + hop))
-    window = torch.hann_window(CHUNK, device=vocals.device)
-    estimate, weight = torch.zeros_like(mixture), torch.zeros_like(mixture[0])
-    for first in range(0, mixture.shape[1] - CHUNK + 1, hop):
-        here = slice(first, first + CHUNK)
-        estimate[:, here] += network(weights, mixture[None, :, here], functions)[0] * window
-        weight[here] += window
-    heard = (estimate / weight.clamp(min=1e-6))[:, hop : hop + vocals.shape[1]]
-    return 10 * math.log10(float(vocals.square().sum() / (heard - vocals).square().sum()))
-
-
-def orthogonalised(matrices: Tensor) -> Tensor:
-    """Matrices whose singular values are near 1, by Newton and Schulz's iteration."""
-    is_tall = matrices.shape[-2] > matrices.shape[-1]
-    x = (matrices.mT if is_tall else matrices).bfloat16()
-    x = x / x.square().sum((-2, -1), keepdim=True, dtype=torch.float32).sqrt().clamp(min=1e-7).to(x.dtype)
-    for _ in range(5):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
-    return (x.mT if is_tall else x).float()
 
 
 if __name__ == "__main__":
