@@ -104,6 +104,18 @@ def test_each_sample_of_a_song_longer_than_a_chunk_is_covered_overlap_times(song
     assert set(covers) <= set(range(mode.shifts * least, mode.shifts * most + 1))
 
 
+@given(st.integers(20, 400), st.integers(1, 3), st.integers(1, 12))
+def test_chunks_that_disagree_meet_without_a_jump(chunk_size: int, overlap: int, hop_length: int) -> None:
+    """From one that says 0 to the next, which says 1, it goes in steps of a fade's, even at an overlap of 1."""
+    said = iter(range(10**6))
+
+    def changing(chunks: np.ndarray) -> np.ndarray:
+        return np.full_like(chunks, next(said) % 2)
+
+    jumps = np.abs(np.diff(run(noise(1, 5 * chunk_size), Clean(chunk_size, overlap, hop_length), changing)[0]))
+    assert 0 < jumps.max() <= 1 / (chunk_size // 10) + 1e-6
+
+
 @given(songs())
 def test_chunks_start_at_whole_hops_with_one_at_the_songs_start(song: tuple[int, Clean]) -> None:
     length, mode = song
@@ -112,7 +124,7 @@ def test_chunks_start_at_whole_hops_with_one_at_the_songs_start(song: tuple[int,
     assert 0 in starts
     if length > plain.chunk_size:
         assert set(np.diff(starts)) == {plain.step}
-    if plain.chunk_size // plain.overlap >= plain.hop_length:
+    if plain.step >= plain.hop_length:
         assert all(start % plain.hop_length == 0 for start in starts)
 
 
@@ -124,7 +136,8 @@ def slow_reference(audio: np.ndarray, mode: Clean) -> np.ndarray:
     length, chunk_size = len(audio), mode.chunk_size
     if length <= chunk_size:
         return audio.astype(float) * (1 + np.arange(length))
-    step, fade = chunk_size // mode.overlap, chunk_size // 10
+    fade = chunk_size // 10
+    step = min(chunk_size // mode.overlap, chunk_size - fade)
     if step >= mode.hop_length:
         step -= step % mode.hop_length
     weight = [min(1.0, (i + 1) / (fade + 1), (chunk_size - i) / (fade + 1)) for i in range(chunk_size)]

@@ -8,6 +8,8 @@ import torch
 from ._errors import OptionError
 from ._options import PRECISIONS, device_names
 
+_MOST_PARTS = 4
+
 
 def resolve_devices(text: str) -> tuple[torch.device, ...]:
     """The devices of this name, or of these names; ``"auto"`` takes CUDA, else Apple's MPS, else the CPU.
@@ -104,6 +106,16 @@ def _has_bfloat16(device: torch.device) -> bool:
         with current(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" or torch.backends.mps.is_macos_or_newer(14, 0)
+
+
+def parts_of_processor() -> int:
+    """How many chunks a processor takes at once, each with its part of PyTorch's threads.
+
+    Threads that share a chunk wait for each other after every operation: the fewer they are, the more they get done.
+    But more chunks take more memory, and leave more threads idle while the last ones are in work.
+    """
+    threads = torch.get_num_threads()
+    return next(parts for parts in range(_MOST_PARTS, 0, -1) if threads % parts == 0)
 
 
 def current(device: torch.device) -> AbstractContextManager[object]:

@@ -20,7 +20,7 @@ from ._audio_source import ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
 from ._crossover import LOWEST, lowpassed
-from ._device import describe, of_exported, resolve_devices, resolve_precision, words_for
+from ._device import describe, of_exported, parts_of_processor, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
 from ._estimate import Estimator, at_work, unheard
 from ._options import CHUNKINGS
@@ -98,7 +98,8 @@ class Separator:
             chunking: ``"clean"``: weights sum to 1, ends are covered as often as the middle, and nothing depends on the
                 batch size; ``"msst"`` and ``"audio-separator"``: as those programs do it, quirks included.
             overlap: how many chunks cover each sample, at least 1: a count, neither a fraction nor seconds. More
-                takes longer in proportion. None: as the checkpoint has it.
+                takes longer in proportion. With 1 and clean chunking, they still fade into each other. None: as the
+                checkpoint has it.
             chunk_seconds: length of a chunk. None: as the checkpoint has it.
             batch_size: how many chunks the model gets at once, at least 1. None: 1, on CUDA as many as fit, at most 8.
             shifts: passes whose chunks begin in other places, averaged; each takes as long as one. With clean chunking
@@ -154,6 +155,9 @@ class Separator:
         for model in self._models:
             if compiled and isinstance(model, BandSplitRotator):
                 model.compile_blocks()
+        # PyTorch's own sums differ by a bit with the number of threads, which other programs' stems would not.
+        plain = not (exact or compiled or isinstance(checkpoint, ExportedCheckpoint))
+        self._in_parts = plain and self.devices[0].type == "cpu"
         self.batch_size = self._batch_that_fits() if batch_size is None else batch_size
 
     @classmethod
@@ -270,8 +274,10 @@ class Separator:
     ) -> Iterator[dict[str, Audio]]:
         """Separate one song block by block, in memory that does not depend on its length.
 
-        Where the memory does not hold the batch, it is halved, which changes no stem; where it does not hold one chunk,
-        chunks are halved before the first block is given: stems are those of a separator with such chunks.
+        A processor of several threads takes up to four batches of chunks at once. Where the memory does not hold these,
+        they are taken one by one; where it does not hold a batch, that is halved, which changes no stem; where it does
+        not hold one chunk, chunks are halved before the first block is given: stems are those of a separator with such
+        chunks.
 
         Args:
             source: the song. It is read from its beginning once, or more often where chunks were halved, or where the
@@ -290,14 +296,19 @@ class Separator:
         if source.channels not in (1, 2):
             raise ValueError(f"a song has one or two channels, got {source.channels}: downmix first")
         mode = self.mode
+        parts = parts_of_processor() if self._in_parts else 1
         while True:
             begun = False
             try:
-                for block in self._stream(source, rate, mode, progress, note):
+                for block in self._stream(source, rate, mode, parts, progress, note):
                     begun = True
                     yield block
                 return
             except OutOfMemory as error:
+                if parts > 1 and not begun:
+                    note(f"the memory does not hold {parts} chunks at once: they are taken one by one for this song")
+                    parts = 1
+                    continue
                 smaller = halved(mode)
                 if begun or smaller is None:
                     raise SeparationError(f"{error} of {mode.chunk_size / self.sample_rate:.3g} s") from error
@@ -309,6 +320,7 @@ class Separator:
         source: AudioSource,
         rate: int,
         mode: Mode,
+        parts: int,
         progress: Progress | None,
         note: Callable[[str], None],
     ) -> Iterator[dict[str, Audio]]:
@@ -325,12 +337,14 @@ class Separator:
                 note=notes.append,
             )
             for model, device in zip(self._models, self.devices, strict=True)
+            for _ in range(parts)
         ]
+        threads = torch.get_num_threads() // parts if self._in_parts else None
         if progress is not None:
             progress(0, source.samples)
         mixture = outputs.heard(in_blocks(source.blocks()))
         song = Signal(self._to_lanes(block * gain) for block in resampled(mixture, rate, self.sample_rate))
-        estimates = _told(separated(song, mode, estimators, self.batch_size), notes, note)
+        estimates = _told(separated(song, mode, estimators, self.batch_size, threads), notes, note)
         at_rate = (self._from_lanes(estimate, source.channels) for estimate in estimates)
         computed = resampled(at_rate, self.sample_rate, rate)
         for stems in computed if self.lowpass is None else lowpassed(computed, self.lowpass, rate):

@@ -66,8 +66,8 @@ _OPTIONS = (
         "--overlap",
         type=click.IntRange(min=1),
         metavar="COUNT",
-        help="How many chunks cover each sample (a count, neither a fraction nor seconds): 4 takes twice as long as 2. "
-        "Default: as the checkpoint has it.",
+        help="How many chunks cover each sample (a count, neither a fraction nor seconds): 4 takes twice as long as 2; "
+        "1 is the fastest. Default: as the checkpoint has it.",
     ),
     click.option(
         "--chunk-seconds",

@@ -54,7 +54,7 @@ def document_of(checkpoint: Checkpoint, precision: str) -> dict[str, object]:
             "chunk_size": checkpoint.chunk_size,
             "overlap": checkpoint.num_overlap,
             "step": _step(checkpoint.chunk_size, checkpoint.num_overlap, stft.hop_length),
-            "window": {"shape": "trapezoid", "fade": checkpoint.chunk_size // 10},
+            "window": {"shape": "trapezoid", "fade": _fade(checkpoint.chunk_size)},
         },
         "input": {"name": "spectrum", "axes": ["batch", "channel", "frame", "bin", "real and imaginary"]},
         "output": {"name": "masks", "axes": ["batch", "stem", "channel", "frame", "bin", "real and imaginary"]},
@@ -164,7 +164,12 @@ def _damaged(path: str | PathLike[str], why: str) -> CheckpointError:
     return CheckpointError(f"what hfbs wrote into {path} is damaged: {why}; export it again")
 
 
+def _fade(chunk_size: int) -> int:
+    return chunk_size // 10
+
+
 def _step(chunk_size: int, overlap: int, hop_length: int) -> int:
-    """As hfbs-separate's clean chunking has it: whole hops, so that all chunks have their frames in the same places."""
-    step = chunk_size // overlap
+    """As hfbs-separate's clean chunking has it: chunks fade into each other, and begin at whole hops, so that all have
+    their frames in the same places."""
+    step = min(chunk_size // overlap, chunk_size - _fade(chunk_size))
     return step - step % hop_length or step

@@ -15,18 +15,23 @@ from ._signal import Signal
 _WHOLE = 1 << 24  # sums of a few multiples of 1/2**24 do not round
 
 
+def fade(chunk_size: int) -> int:
+    """Samples at either end of a chunk over which its weight rises and falls: a tenth of it."""
+    return chunk_size // 10
+
+
 def partition_window(chunk_size: int, step: int) -> NDArray[np.float64]:
     """Weight of each sample of a chunk where a chunk starts every ``step`` samples.
 
-    A trapezoid that fades over a tenth of the chunk at either end, never down to zero, divided by the sum of what all
-    chunks over a sample have. The weights are multiples of 2**-24, so that they sum to 1 without any rounding.
+    A trapezoid that fades at either end, never down to zero, divided by the sum of what all chunks over a sample have.
+    The weights are multiples of 2**-24, so that they sum to 1 without any rounding.
 
     Returns:
         Shape (chunk_size,): ``window[i::step]`` sums to exactly 1 for each i below ``step``.
     """
     rows = -(-chunk_size // step)
     position = np.arange(chunk_size)
-    ramp = np.minimum(position + 1, chunk_size - position) / (chunk_size // 10 + 1)
+    ramp = np.minimum(position + 1, chunk_size - position) / (fade(chunk_size) + 1)
     table = np.zeros(rows * step)
     table[:chunk_size] = np.minimum(ramp, 1.0)
     table = table.reshape(rows, step)
@@ -44,6 +49,8 @@ class Clean:
     Attributes:
         chunk_size: samples that the model sees at once.
         overlap: how many chunks cover each sample. Where steps do not divide the chunk, some are covered once more.
+            With one, chunks still fade into each other, so that no seam is heard where they disagree: it takes a ninth
+            longer than chunks side by side would.
         hop_length: distance of the model's frames in samples. Chunks start at multiples of it, so that all of them
             have their frames in the same places; steps are shortened for that, unless they are shorter than a hop.
         shifts: passes over the song, averaged, each with its chunks 1/shifts of a step later than the one before.
@@ -65,7 +72,7 @@ class Clean:
     @property
     def step(self) -> int:
         """Samples from the start of one chunk to that of the next in the same pass."""
-        step = self.chunk_size // self.overlap
+        step = min(self.chunk_size // self.overlap, self.chunk_size - fade(self.chunk_size))
         return step - step % self.hop_length or step
 
     def batches(self, song: Signal, batch_size: int) -> Iterator[list[Chunk]]:
