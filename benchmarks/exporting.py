@@ -16,25 +16,15 @@ from tempfile import TemporaryDirectory
 
 import onnxruntime
 import torch
-from configurations import CONFIGURATIONS, SAMPLE_RATE
+from checkpoints import NAMES, checkpoint_of
 
-from hfbs_model import BandSplitRotator, Checkpoint, load_checkpoint
+from hfbs_model import BandSplitRotator
 from hfbs_model.export import export_onnx, load_exported
-
-
-def checkpoint_of(name: str) -> Checkpoint:
-    """A file's, or a configuration's with random weights."""
-    if Path(name).is_file():
-        return load_checkpoint(name)
-    configuration = CONFIGURATIONS[name]
-    stems = tuple(f"stem{number}" for number in range(configuration.stems))
-    model = BandSplitRotator(**configuration.keywords).eval()
-    return Checkpoint(model, stems, SAMPLE_RATE, int(configuration.seconds * SAMPLE_RATE))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help=f"a checkpoint that needs no YAML, or one of {', '.join(CONFIGURATIONS)}")
+    parser.add_argument("model", help=NAMES)
     parser.add_argument("--seconds", type=float, help="length of the chunk; default: the model's")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-compiled", action="store_true", help="leave out compiled PyTorch")

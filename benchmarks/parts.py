@@ -13,18 +13,16 @@ from typing import cast
 
 import numpy as np
 import torch
-from configurations import CONFIGURATIONS
-from exporting import checkpoint_of
+from checkpoints import NAMES, checkpoint_of
 
 from hfbs_separate import Separator
 from hfbs_separate._chunking import Clean
 from hfbs_separate._device import parts_of_processor
-from hfbs_separate.demo import MODEL
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help=f"demo, a checkpoint that needs no YAML, or one of {', '.join(CONFIGURATIONS)}")
+    parser.add_argument("model", help=NAMES)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
     parser.add_argument("--chunks", type=int, default=8, help="in the song")
@@ -33,7 +31,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    checkpoint = checkpoint_of(str(MODEL) if options.model == "demo" else options.model)
+    checkpoint = checkpoint_of(options.model)
     at_once = Separator(checkpoint, device="cpu", precision=options.precision, overlap=1)
     one_by_one = Separator(checkpoint, device="cpu", precision=options.precision, overlap=1)
     one_by_one._in_parts = False

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,11 @@ from encoding import write_song
 from tiny_checkpoint import write_tiny_checkpoint
 
 SHARED_AUDIO = Path(__file__).parents[3] / "shared" / "audio"
+
+
+def noise(*shape: int) -> np.ndarray:
+    """The same for the same shape: float32 in [-1, 1)."""
+    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
 
 
 class FakeModel(torch.nn.Module):

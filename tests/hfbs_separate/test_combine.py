@@ -11,13 +11,10 @@ from hfbs_separate._combine import combined, fft_size
 from hfbs_separate._options import COMBINATIONS
 
 from .blending import combined_by_spectrum
+from .conftest import noise
 
 RATE = 1000  # so that windows are of 64 samples
 SPECTRAL = [name for name in COMBINATIONS if name.endswith("-fft")]
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
 
 
 def cut(audio: np.ndarray, sizes: Sequence[int]) -> Iterator[np.ndarray]:

@@ -12,13 +12,10 @@ from hfbs_model import load_checkpoint
 from hfbs_separate import Separator
 from hfbs_separate._chunking import Msst, Signal, separated
 
+from .conftest import noise
 from .demixing import audio_separator_demix, msst_demix
 
 CHUNK = 4000  # of the tiny checkpoint, at 8000 Hz
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("length", [1, 4000, 4001, 7999, 12000, 18001])

@@ -17,13 +17,9 @@ from hfbs_separate._audio_source import ArraySource
 from hfbs_separate._chunking import Chunk
 from hfbs_separate._chunking._dealing import dealt
 
-from .conftest import Gains
+from .conftest import Gains, noise
 
 CPU = torch.device("cpu")
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
 
 
 @pytest.fixture

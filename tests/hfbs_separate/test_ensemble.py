@@ -15,9 +15,7 @@ from hfbs_separate import Ensemble, OptionError, Separator
 from hfbs_separate._audio_source import ArraySource
 from hfbs_separate.cli import main
 
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
+from .conftest import noise
 
 
 @pytest.fixture

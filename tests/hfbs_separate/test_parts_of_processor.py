@@ -14,13 +14,9 @@ from hfbs_separate import Separator
 from hfbs_separate._audio_source import ArraySource
 from hfbs_separate._device import parts_of_processor
 
-from .conftest import Gains
+from .conftest import Gains, noise
 
 LONG, SHORT = 40_000, 500
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)

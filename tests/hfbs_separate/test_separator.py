@@ -16,15 +16,11 @@ from hfbs_model import load_checkpoint
 from hfbs_separate import OptionError, SeparationError, Separator
 from hfbs_separate._audio_source import ArraySource
 
-from .conftest import FakeModel, Gains
+from .conftest import FakeModel, Gains, noise
 
 ROUNDING = 4 * np.finfo(np.float32).eps
 # The fixtures used with @given are factories without state.
 SHARED_FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape[-1]).uniform(-1, 1, shape).astype(np.float32)
 
 
 @SHARED_FIXTURES

@@ -155,7 +155,7 @@ class Separator:
         for model in self._models:
             if compiled and isinstance(model, BandSplitRotator):
                 model.compile_blocks()
-        # PyTorch's own sums differ by a bit with the number of threads, which other programs' stems would not.
+        # PyTorch's sums differ by a bit with the number of threads: for another program's stems, all of them.
         plain = not (exact or compiled or isinstance(checkpoint, ExportedCheckpoint))
         self._in_parts = plain and self.devices[0].type == "cpu"
         self.batch_size = self._batch_that_fits() if batch_size is None else batch_size
@@ -274,10 +274,10 @@ class Separator:
     ) -> Iterator[dict[str, Audio]]:
         """Separate one song block by block, in memory that does not depend on its length.
 
-        A processor of several threads takes up to four batches of chunks at once. Where the memory does not hold these,
-        they are taken one by one; where it does not hold a batch, that is halved, which changes no stem; where it does
-        not hold one chunk, chunks are halved before the first block is given: stems are those of a separator with such
-        chunks.
+        A processor of several threads takes up to four batches of chunks at once. Where the memory does not hold one,
+        it is halved, which changes no stem; where it does not hold a chunk of each, batches are taken one by one; where
+        it does not hold a chunk alone, chunks are halved before the first block is given: stems are those of a
+        separator with such chunks.
 
         Args:
             source: the song. It is read from its beginning once, or more often where chunks were halved, or where the
@@ -339,12 +339,11 @@ class Separator:
             for model, device in zip(self._models, self.devices, strict=True)
             for _ in range(parts)
         ]
-        threads = torch.get_num_threads() // parts if self._in_parts else None
         if progress is not None:
             progress(0, source.samples)
         mixture = outputs.heard(in_blocks(source.blocks()))
         song = Signal(self._to_lanes(block * gain) for block in resampled(mixture, rate, self.sample_rate))
-        estimates = _told(separated(song, mode, estimators, self.batch_size, threads), notes, note)
+        estimates = _told(separated(song, mode, estimators, self.batch_size), notes, note)
         at_rate = (self._from_lanes(estimate, source.channels) for estimate in estimates)
         computed = resampled(at_rate, self.sample_rate, rate)
         for stems in computed if self.lowpass is None else lowpassed(computed, self.lowpass, rate):

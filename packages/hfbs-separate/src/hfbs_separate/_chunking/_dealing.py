@@ -23,20 +23,18 @@ type Estimated = tuple[list[Chunk], Audio, int | None]
 _PER_DEVICE = 2  # batches in work or waiting, so that none waits for the next
 
 
-def dealt(
-    batches: Iterator[list[Chunk]], estimators: Sequence[Estimate], threads: int | None = None
-) -> Iterator[Estimated]:
+def dealt(batches: Iterator[list[Chunk]], estimators: Sequence[Estimate]) -> Iterator[Estimated]:
     """Estimate batches, and give them in their order.
 
     Args:
         batches: taken no further than keeps all estimators at work.
-        estimators: several work in threads, each on one batch at a time, and whichever is free takes the next. What one
-            raises is raised in the place of its batch. The first takes a song of one batch by itself.
-        threads: of PyTorch, with which each of several works. None: as many as it has.
+        estimators: several work in threads, each on one batch at a time and with its part of PyTorch's threads, and
+            whichever is free takes the next. What one raises is raised in the place of its batch. The first takes a
+            song of one batch by itself.
     """
     first = [] if len(estimators) == 1 else list(islice(batches, 2))
     batches = chain(first, batches)
-    return _one_by_one(batches, estimators[0]) if len(first) < 2 else _side_by_side(batches, estimators, threads)
+    return _one_by_one(batches, estimators[0]) if len(first) < 2 else _side_by_side(batches, estimators)
 
 
 def _stacked(batch: list[Chunk]) -> Audio:
@@ -52,9 +50,7 @@ def _one_by_one(batches: Iterator[list[Chunk]], estimate: Estimate) -> Iterator[
         batch = following
 
 
-def _side_by_side(
-    batches: Iterator[list[Chunk]], estimators: Sequence[Estimate], threads: int | None
-) -> Iterator[Estimated]:
+def _side_by_side(batches: Iterator[list[Chunk]], estimators: Sequence[Estimate]) -> Iterator[Estimated]:
     free = SimpleQueue[Estimate]()
     for estimator in estimators:
         free.put(estimator)
@@ -67,7 +63,7 @@ def _side_by_side(
         finally:
             free.put(estimator)
 
-    with _pool(len(estimators), threads) as pool:
+    with _pool(len(estimators)) as pool:
 
         def deal() -> None:
             while len(coming) < _PER_DEVICE * len(estimators) and (batch := next(batches, None)) is not None:
@@ -86,22 +82,21 @@ def _side_by_side(
 
 
 @contextmanager
-def _pool(workers: int, threads: int | None) -> Generator[ThreadPoolExecutor]:
-    """Threads that work with so many of PyTorch each, as whoever asks for them goes on with its own."""
+def _pool(workers: int) -> Generator[ThreadPoolExecutor]:
+    """Threads among which PyTorch's are divided evenly; whoever asks for them keeps its own number."""
+    own = torch.get_num_threads()
+    all_there = Barrier(workers)  # so that each of them is told
+
+    def begin() -> None:
+        torch.get_num_threads()  # by which PyTorch gives a thread its first number, and else later than this
+        torch.set_num_threads(max(1, own // workers))
+        all_there.wait()
+
     with ThreadPoolExecutor(workers, "device") as pool:
-        if threads is not None:
-            own = torch.get_num_threads()
-            all_there = Barrier(workers)  # so that each of them is told
-
-            def begin() -> None:
-                torch.get_num_threads()  # by which PyTorch gives a thread its first number, and else later than this
-                torch.set_num_threads(threads)
-                all_there.wait()
-
-            try:
-                for begun in [pool.submit(begin) for _ in range(workers)]:
-                    begun.result()
-            finally:
-                all_there.abort()  # lets those go that wait for one that could not be started
-                torch.set_num_threads(own)  # threads begun from now on take over what was set last
+        try:
+            for begun in [pool.submit(begin) for _ in range(workers)]:
+                begun.result()
+        finally:
+            all_there.abort()  # lets those go that wait for one that could not be started
+            torch.set_num_threads(own)  # threads begun from now on take over what was set last
         yield pool

@@ -11,9 +11,7 @@ from ._mode import Chunk, Mode
 from ._signal import Signal
 
 
-def separated(
-    song: Signal, mode: Mode, estimators: Sequence[Estimate], batch_size: int, threads: int | None = None
-) -> Iterator[Audio]:
+def separated(song: Signal, mode: Mode, estimators: Sequence[Estimate], batch_size: int) -> Iterator[Audio]:
     """Estimate a song chunk by chunk, and give what no later chunk can change.
 
     Args:
@@ -21,14 +19,13 @@ def separated(
         mode: where chunks lie, and how much their samples count.
         estimators: the model, for each of the devices, or of the parts of a processor, that share the work.
         batch_size: how many chunks it gets at once, at least 1.
-        threads: of PyTorch, with which each of several works. None: as many as it has.
 
     Returns:
         Stretches of the estimate, one after the other and as long as the song in all: float32, (..., time), with the
         axes before time as an estimator has them.
     """
     sums = _Sums()
-    for batch, estimates, following in dealt(mode.batches(song, batch_size), estimators, threads):
+    for batch, estimates, following in dealt(mode.batches(song, batch_size), estimators):
         for chunk, one in zip(batch, estimates, strict=True):
             sums.add(chunk, one)
         stretch = sums.take(min(end for end in (song.length, following) if end is not None))
