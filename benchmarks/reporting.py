@@ -21,8 +21,8 @@ NOTES = (
     "ready in the precision of the table; for a training step, over three such passes. Median of the alternating "
     "rounds, least and most.",
     "difference: ‖y − ref‖ / ‖ref‖ with the same weights, ref being hfbs in float32, eager. '–': not compared. "
-    "lucidrains' BS model of several layers has value residuals always, weights that ours does not have; a training "
-    "step has no such output.",
+    "lucidrains' BS model of several layers has value residuals always, which hfbs and pymss-core are measured "
+    "without; a training step has no such output.",
     "memory: the most that a process of its own took (on CUDA, its tensors), over that of BS-RoFormer. Compilation "
     "within that process counts.",
     "import, to first output (import, building, first run) and compilation (first run less second) are medians over "
