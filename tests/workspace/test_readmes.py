@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 
 from hfbs_train import RunConfiguration
 from release.members import Member
+from workspace._examples import Run, examples
 from workspace._repository import MEMBERS, ROOT
 
 PAGES = (
@@ -64,15 +65,28 @@ def commands() -> list[tuple[str, list[str]]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    with examples() as run:
+        yield run
+
+
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.where)
-def test_the_example_runs(block: Block, tmp_path: Path):
+def test_the_example_runs(run: Run, block: Block, tmp_path: Path):
     if block.reason:
         pytest.skip(f"{block.where}: {block.reason}")
-    environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "2"}
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block.text], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert run.returncode == 0, f"{block.where}\n{run.stdout}{run.stderr}"
+    status, written = run(block.text, tmp_path)
+    assert status == 0, f"{block.where}\n{written}"
+
+
+def test_an_example_that_fails_is_one_and_leaves_nothing_to_the_next(run: Run, tmp_path: Path):
+    status, written = run("import json\nkept = 1\nprint('said')\nraise ValueError('this')", tmp_path)
+    assert status == 1
+    assert written.startswith("said\n")
+    assert written.endswith("ValueError: this\n")
+    assert run("import warnings; warnings.warn('that')", tmp_path)[0] == 1
+    assert run("print(kept)", tmp_path)[1].endswith("NameError: name 'kept' is not defined\n")
+    assert run("import sys; sys.exit(3)", tmp_path)[0] == 3
 
 
 def test_the_readme_holds_the_two_command_lines():
@@ -150,6 +164,7 @@ def test_the_api_page_of_a_package_has_every_public_name(member: Member):
 
 
 TRAINING = (
+    "docs/configuration.md",
     "docs/train.md",
     "docs/losses.md",
     "docs/augmentation.md",
@@ -164,3 +179,23 @@ TRAINING = (
 def test_what_the_pages_say_of_a_run_is_a_configuration(block: Block):
     run = {"stems": ["vocals"], "data": {"songs": ["train"]}, "steps": 1, "model": {"dim": 8, "depth": 1}}
     RunConfiguration.of(run | yaml.safe_load(block.text))
+
+
+def test_the_page_of_keys_has_every_key_at_its_default():
+    run, start, muon = (
+        yaml.safe_load(block.text) for block in blocks("yaml", pages=[ROOT / "docs" / "configuration.md"])
+    )
+    given = {name: run[name] for name in ("stems", "steps", "model")} | {"data": {"songs": run["data"]["songs"]}}
+    given |= {"start": {"checkpoint": start["start"]["checkpoint"]}, "lora": {}}
+    for shown, usual in ((run | start, given), (run | start | muon, given | {"optimizer": {"kind": "muon"}})):
+        configuration = RunConfiguration.of(shown)
+        assert configuration == RunConfiguration.of(usual)
+        assert keys_of(configuration.as_plain()) - keys_of(shown) == {f"stems.{name}" for name in run["stems"]}
+
+
+def keys_of(section: Mapping[str, object], where: str = "") -> set[str]:
+    found = {where + name for name in section}
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            found |= keys_of(value, f"{where}{name}.")
+    return found
