@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hfbs_experimental import _fno
 from hfbs_experimental._fno import FourierOperator
 from hfbs_experimental.mask_heads import FNO, FNOMaskEstimator, FNOSettings
 from hfbs_model import BandSplitRotator, MaskEstimator, Parts
@@ -50,6 +51,24 @@ def test_operator_gives_the_numbers_of_neuraloperator() -> None:
         [1.41994, 1.22719, 1.29745, 0.97273, 0.7881, 0.66475, 0.18149, -0.07829, -0.02927],
     ]
     torch.testing.assert_close(operator(x)[0], torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [5, 6, 9])
+def test_what_becomes_frames_is_the_spectrum_of_a_real_signal(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+    """cuFFT, with several signals at once, lets what is imaginary at 0 and at half the rate into the result."""
+    inverse = _fno._irfft
+    spectra: list[Tensor] = []
+
+    def seen(spectrum: Tensor, **transform: Any) -> Tensor:
+        spectra.append(spectrum.detach().clone())
+        return inverse(spectrum, **transform)
+
+    monkeypatch.setattr(_fno, "_irfft", seen)
+    head()(torch.randn(2, frames, len(BANDS), 8)).sum().backward()
+    for spectrum in spectra:
+        assert not spectrum[..., 0].imag.any()
+        assert spectrum[..., 1:-1].imag.all()
+        assert bool(spectrum[..., -1].imag.any()) == (frames != 6)  # whose last mode kept is at half the rate
 
 
 def test_spectral_convolution_scales_kept_modes_and_drops_the_others() -> None:

@@ -18,7 +18,7 @@ DECIBELS = {torch.bfloat16: -40, torch.float16: -55}
 @pytest.mark.parametrize("precision", DECIBELS)
 def test_half_precision_errs_little(shared_audio: Path, precision: torch.dtype) -> None:
     path = shared_audio / "mixtures" / "lets-go-fishin.ogg"
-    samples, _ = soundfile.read(path, start=30 * 44100, frames=4 * 44100, dtype="float32")
+    samples, _ = soundfile.read(path, start=30 * 44100, frames=2 * 44100, dtype="float32")
     mixture = torch.from_numpy(samples).expand(1, 2, -1)
     torch.manual_seed(0)
     model = BandSplitRotator(128, depth=2, stereo=True, num_stems=2, freqs_per_bands=DEFAULT_FREQS_PER_BANDS).eval()

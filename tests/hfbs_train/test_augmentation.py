@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hfbs_train import ConfigurationError
+from hfbs_train._augmentation import _stretch
 from hfbs_train._augmentation._filters import cookbook
 from hfbs_train._fft import quick_length
 from hfbs_train.augmentation import AugmentationSettings, augment, codec_round_trip, degrade, read_augmentation
@@ -394,6 +395,22 @@ def test_the_vocoder_keeps_chords_pure_and_channels_together() -> None:
     hertz = np.fft.rfftfreq(len(signal), 1 / RATE)
     partials = np.min([np.abs(hertz - 1.059 * each) for each in (440, 660.5, 2000)], axis=0) < 8
     assert 10 * np.log10(power[partials].sum() / power[~partials].sum()) > 35
+
+
+def test_what_a_phase_vocoder_plays_is_the_spectrum_of_a_real_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuFFT, with several frames at once, lets what is imaginary at 0 Hz and half the rate into the result."""
+    inverse = _stretch._istft
+    spectra: list[torch.Tensor] = []
+
+    def seen(spectrum: torch.Tensor, *transform: Any, **options: Any) -> torch.Tensor:
+        spectra.append(spectrum)
+        return inverse(spectrum, *transform, **options)
+
+    monkeypatch.setattr(_stretch, "_istft", seen)
+    _stretch.stretch(noise(0, 1, 1, 2, 8000)[0, 0], 0.9, 8000)
+    (spectrum,) = spectra
+    assert not spectrum[:, [0, -1]].imag.any()
+    assert spectrum[:, 1:-1].imag.any(-1).all()
 
 
 @given(

@@ -40,21 +40,23 @@ def examples() -> Generator[Run]:
         yield from_nothing
         return
 
-    def forked(text: str, folder: Path) -> tuple[int, str]:
-        written = folder / "written.txt"
-        assert parent.stdin and parent.stdout
-        parent.stdin.write(json.dumps([text, str(folder), str(written)]) + "\n")
-        parent.stdin.flush()
-        status = parent.stdout.readline()
-        assert status, "the process that examples come out of has ended"
-        return int(status), written.read_text(encoding="utf-8")
-
     with subprocess.Popen(
         [*_PYTHON, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
+        asked, told = parent.stdin, parent.stdout
+        assert asked is not None
+        assert told is not None
+
+        def forked(text: str, folder: Path) -> tuple[int, str]:
+            written = folder / "written.txt"
+            asked.write(json.dumps([text, str(folder), str(written)]) + "\n")
+            asked.flush()
+            status = told.readline()
+            assert status, "the process that examples come out of has ended"
+            return int(status), written.read_text(encoding="utf-8")
+
         yield forked
-        assert parent.stdin
-        parent.stdin.close()
+        asked.close()
 
 
 def _main() -> None:

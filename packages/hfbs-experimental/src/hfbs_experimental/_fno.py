@@ -63,6 +63,12 @@ class _SpectralConv(nn.Module):
         spectrum = _rfft(x.float(), norm="forward")
         kept = min(spectrum.shape[-1], self.weight.tensor.shape[-1])
         product = spectrum[..., :kept] * self.weight.tensor[..., :kept]
+        parts = torch.view_as_real(product)
+        # A real signal has nothing imaginary at 0 and at half the rate. A processor's inverse ignores what there is;
+        # cuFFT's does not where it transforms several signals at once.
+        parts[..., 0, 1] = 0.0
+        if 2 * (kept - 1) == x.shape[-1]:
+            parts[..., -1, 1] = 0.0
         return _irfft(product, n=x.shape[-1], norm="forward").to(x.dtype) + self.bias
 
 

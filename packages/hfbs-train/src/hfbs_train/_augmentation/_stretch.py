@@ -95,6 +95,8 @@ def stretch(audio: Channels, rate: float, length: int) -> Float[Tensor, "channel
     here, after = spectrum[..., start], spectrum[..., start + 1]
     turns = (own + played - passed).gather(0, _nearest_peaks(here.abs().square().sum(0)))
     turned = torch.polar(torch.lerp(here.abs(), after.abs(), fractions), here.angle() + turns)
+    parts = torch.view_as_real(turned)
+    parts[:, [0, -1], :, 1] = 0.0  # a real signal has nothing imaginary there; see irfft
     return _istft(turned, N_FFT, _HOP, window=window, length=length)
 
 
