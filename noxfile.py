@@ -108,7 +108,7 @@ def lint(session: nox.Session) -> None:
     # Where deptry cannot see it: the extras are imported by name, and PoPE's module is built by the user of attention.
     extras = (
         "auraloss|tensorboard|mido|pysinsy|pyworld|librosa|log-wmse-audio-quality|matplotlib|ray|s3fs|hfbs-experimental"
-        "|onnx|onnxscript|onnxruntime"
+        "|onnx|onnx-ir|onnxscript|onnxruntime"
     )
     unseen = f"--per-rule-ignores=DEP002={extras}|pope-pytorch"
     for package in PACKAGES:

@@ -81,6 +81,20 @@ def test_onnxruntime_gives_the_masks_and_stems_of_pytorch(exported: Callable[...
             assert difference(found, stems) <= 1e-4
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_the_graph_holds_nothing_but_work(exported: Callable[..., Any], name: str) -> None:
+    """No library's own operators, no functions, nothing that depends on no input, and no type left to be found out."""
+    _, path = exported(name)
+    model = onnx.load(path)
+    assert {node.domain for node in model.graph.node} == {""}
+    assert not {"CastLike", "Constant", "Identity"} & {node.op_type for node in model.graph.node}
+    assert not model.functions
+    computed = {"spectrum"}
+    for node in model.graph.node:
+        assert computed & set(node.input), f"{node.op_type} depends on no input"
+        computed.update(node.output)
+
+
 def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     assert found.shape == expected.shape
     return float((found - expected).norm() / expected.norm())
