@@ -56,7 +56,6 @@ def examples() -> Generator[Run]:
             return int(status), written.read_text(encoding="utf-8")
 
         yield forked
-        asked.close()
 
 
 def _main() -> None:
