@@ -65,7 +65,7 @@ def figures(folder: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_run_goes_on_as_if_it_had_not_ended(
     tiny_run: Build, tmp_path: Path, optimizer: str, precision: str, monkeypatch: pytest.MonkeyPatch
@@ -128,6 +128,49 @@ def test_a_run_that_is_killed_at_random_moments_comes_to_the_same_weights(tiny_r
     assert kills >= 3
     last = [load_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "killed")]
     assert_equal(last[0].model.state_dict(), last[1].model.state_dict())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_half_precision_moves_weights_as_float32_does(tiny_run: Build, tmp_path: Path, optimizer: str, precision: str):
+    start = tmp_path / "start" / "checkpoints" / "last.safetensors"
+    before = run(tiny_run(steps=1), tmp_path / "start")
+
+    def movement(name: str) -> Tensor:
+        machines = {"accelerator": "cpu", "precision": name}
+        changed = {"optimizer": {"kind": optimizer}, "start": {"checkpoint": str(start)}, "model": {}}
+        after = run(tiny_run(machines=machines, **changed), tmp_path / name)
+        return torch.cat([(after[name] - weight).flatten() for name, weight in before.items()])
+
+    half, single = movement(precision), movement("float32")
+    assert torch.dot(half, single) > 0.97 * half.norm() * single.norm()
+    torch.testing.assert_close(half.norm(), single.norm(), rtol=0.03, atol=0.0)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_whose_gradient_overflows_in_float16_moves_nothing(
+    tiny_run: Build, tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
+):
+    gradients = Stepper.gradients
+    weights: list[dict[str, Tensor]] = []
+    scales: list[float] = []
+
+    def overflows(self: Stepper, step: int, heard: Any) -> Any:
+        weights.append({name: weight.detach().clone() for name, weight in self.model.named_parameters()})
+        scales.append(self.fabric.strategy.precision.state_dict()["scale"])
+        losses = gradients(self, step, heard)
+        if step == 3:
+            gradient = self.model.get_parameter("layers.0.0.layers.0.0.to_qkv.weight").grad
+            assert gradient is not None
+            gradient[0, 0] = float("inf")
+        return losses
+
+    monkeypatch.setattr(Stepper, "gradients", overflows)
+    machines = {"accelerator": "cpu", "precision": "float16"}
+    run(tiny_run(optimizer={"kind": optimizer}, machines=machines), tmp_path)
+    assert_equal(weights[4], weights[3])
+    assert any(not torch.equal(weight, weights[4][name]) for name, weight in weights[5].items())
+    assert scales[3:6] == [scales[0], scales[0] / 2, scales[0] / 2]
 
 
 def test_accumulating_gives_the_weights_of_one_pass(tiny_run: Build, tmp_path: Path):

@@ -38,6 +38,11 @@ def set_rates(of_run: Sequence[Optimizer], factor: float) -> None:
             group["lr"] = group["highest_lr"] * factor
 
 
+def bare(of_run: Sequence[Optimizer]) -> list[Optimizer]:
+    """The optimizers themselves, without what Fabric has put around them."""
+    return [getattr(optimizer, "optimizer", optimizer) for optimizer in of_run]
+
+
 def _adamw(weights: Sequence[nn.Parameter], settings: AdamW) -> Optimizer:
     groups = [
         {"params": [weight for weight in weights if weight.ndim >= 2], "weight_decay": settings.weight_decay},

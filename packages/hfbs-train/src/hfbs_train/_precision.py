@@ -9,7 +9,8 @@ from torch.optim import Optimizer
 
 class AudioMixedPrecision(MixedPrecision):
     """Fabric's mixed precision, but the model gets its audio as it is: in half precision, it would be noisy 40 to 60 dB
-    below full scale. And where several optimizers take a step, float16's scale is renewed after the last of them.
+    below full scale. And where several optimizers take a step, all of them take it or none, and float16's scale is renewed
+    after the last of them.
 
     Args:
         dtype: ``torch.bfloat16`` or ``torch.float16``.
@@ -23,14 +24,18 @@ class AudioMixedPrecision(MixedPrecision):
         """The audio, unchanged."""
         return data
 
+    def unscale_gradients(self, optimizer: Optimizer) -> None:
+        """Divide the gradients by float16's scale, for optimizers, too, that could do so in their step: their length is
+        wanted before."""
+        if self.scaler is not None:
+            self.scaler.unscale_(optimizer)
+
     def optimizer_step(self, optimizer: Optimizer, **kwargs: Any) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move the weights, in float16 where the gradient is finite."""
-        if self.scaler is None:
-            return cast("object", optimizer.step(**kwargs))
-        return cast("object", cast("Any", self.scaler).step(optimizer, **kwargs))
+        """Move the weights by gradients that are unscaled and finite."""
+        return cast("object", optimizer.step(**kwargs))
 
     def step_ended(self) -> None:
-        """Renew float16's scale by what the optimizers have seen since it was last renewed."""
+        """Renew float16's scale by what was unscaled since it was last renewed."""
         if self.scaler is not None:
             self.scaler.update()
 
@@ -39,8 +44,3 @@ def renew_scale(precision: Precision) -> None:
     """To be called once at the end of each step."""
     if isinstance(precision, AudioMixedPrecision):
         precision.step_ended()
-
-
-def scales(precision: Precision) -> bool:
-    """Whether gradients are scaled, and the optimizers themselves leave out a step whose gradient is not finite."""
-    return isinstance(precision, AudioMixedPrecision) and precision.scaler is not None

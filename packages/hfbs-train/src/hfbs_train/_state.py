@@ -13,6 +13,7 @@ from hfbs_model.files import written_whole
 
 from ._errors import RunError
 from ._machines import whole
+from ._optimizers import bare
 from ._steps import Stepper
 
 STATE = "state.pt"
@@ -48,7 +49,7 @@ def save_state(path: Path, stepper: Stepper, progress: Progress) -> None:
         RunError: The file cannot be written; the one before is still there.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    weights, moments = get_state_dict(stepper.model, _bare(stepper), options=options)
+    weights, moments = get_state_dict(stepper.model, bare(stepper.optimizers), options=options)
     means = {} if stepper.ema is None else {name: whole(mean).cpu() for name, mean in stepper.ema.means.items()}
     document = {
         "version": 1,
@@ -86,7 +87,7 @@ def load_state(path: Path, stepper: Stepper) -> Progress:
         )
     set_state_dict(
         stepper.model,
-        _bare(stepper),
+        bare(stepper.optimizers),
         model_state_dict=document["weights"],
         optim_state_dict=document["moments"],
         options=StateDictOptions(full_state_dict=True),
@@ -110,10 +111,6 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or cast("dict[str, object]", document).get("version") != 1:
         raise RunError(f"{path} is no state of a run that this version of hfbs-train knows")
     return cast("dict[str, Any]", document)
-
-
-def _bare(stepper: Stepper) -> list[torch.optim.Optimizer]:
-    return [getattr(optimizer, "optimizer", optimizer) for optimizer in stepper.optimizers]
 
 
 def _shared_out(mean: Tensor, like: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from torch.optim import Optimizer
 from ._ema import Ema
 from ._errors import RunError
 from ._machines import whole
-from ._optimizers import set_rates
-from ._precision import renew_scale, scales
+from ._optimizers import bare, set_rates
+from ._precision import renew_scale
 from ._transfer import sent
 from .data import Batch
 from .losses import Loss, LossTerms
@@ -166,8 +166,8 @@ class Stepper:
 
     def _clipped(self) -> Tensor:
         """Length of the gradient of all weights, which is scaled down where it is longer than is wanted."""
-        for optimizer in self.optimizers:
-            self.fabric.strategy.precision.unscale_gradients(optimizer)  # pyright: ignore[reportArgumentType]
+        for optimizer in bare(self.optimizers):
+            self.fabric.strategy.precision.unscale_gradients(optimizer)
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         for weight in weights:
             if weight.grad is None:  # of a stem that no excerpt has: as if its gradient had been 0
@@ -176,12 +176,11 @@ class Stepper:
         return whole(norm)
 
     def _move(self, moved: bool) -> None:
-        precision = self.fabric.strategy.precision
         for optimizer in self.optimizers:
-            if moved or scales(precision):
+            if moved:
                 optimizer.step()
             optimizer.zero_grad()
-        renew_scale(precision)
+        renew_scale(self.fabric.strategy.precision)
 
 
 def _seed_of(seed: int, step: int, rank: int) -> int:
