@@ -7,6 +7,7 @@ import re
 from functools import partial, reduce
 from importlib.metadata import entry_points
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import hfbs_attention
-from hfbs_experimental import attend
-from hfbs_model import BandSplitRotator, Parts, Variant
+from hfbs_experimental import attend, mask_heads
+from hfbs_model import BandSplitRotator, Checkpoint, Parts, Variant, load_checkpoint, save_checkpoint
 
 from .conftest import TINY, Tiny
 
@@ -27,6 +28,9 @@ VARIANTS: dict[str, Variant] = {
     "biased-attention": attend.BIASED_ATTENTION,
     "msst-residuals": attend.MSST_RESIDUALS,
     "conformer": attend.CONFORMER,
+    "axial-refiner": mask_heads.AXIAL_REFINER,
+    "fno": mask_heads.FNO,
+    "hyperace": mask_heads.HYPERACE,
 }
 STREAMS: dict[str, Any] = {"num_residual_streams": 2, "hyper_connections": "2024"}
 CONVOLUTION: dict[str, Any] = {"conv_kernel_size": 3, "conv_expansion_factor": 1}
@@ -166,6 +170,49 @@ def test_models_are_copied_and_pickled(tiny: Tiny, name: str) -> None:
     audio = torch.randn(1, 200)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(twin(audio), model(audio))
+
+
+HEADS: dict[str, dict[str, Any]] = {
+    "axial-refiner": {
+        "refiner_depth": 1,
+        "refiner_time_transformer_depth": 1,
+        "refiner_freq_transformer_depth": 1,
+        "refiner_dim_head": 4,
+        "refiner_heads": 2,
+        "refiner_ff_mult": 2.0,
+    },
+    "fno": {"fno_num_modes": 4, "fno_num_blocks": 1, "fno_lifting_ratio": 1.0, "fno_mlp_ratio": 0.5},
+    "hyperace": {
+        "audio_channels": 1,
+        "hyperace_version": 1,
+        "hyperace_num_hyperedges": 2,
+        "hyperace_num_heads": 2,
+        "hyperace_num_high_order": 1,
+        "hyperace_num_low_order": 1,
+        "hyperace_base_channels": 4,
+        "hyperace_dims": (4, 4, 4, 4),
+        "hyperace_base_depth": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("name", [*RECIPES, *HEADS])
+def test_a_separator_is_saved_with_the_variants_that_built_its_parts(tiny: Tiny, tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    model = tiny(parts=composed({name: HEADS[name]})) if name in HEADS else of_recipe(tiny, name)
+    save_checkpoint(Checkpoint(model, ("vocals",), 44100, 4000), tmp_path / "m.safetensors")
+    loaded = load_checkpoint(tmp_path / "m.safetensors").model
+    assert {variant: dict(said) for variant, said in loaded.parts.recipe.items()} == model.parts.recipe
+    audio = torch.randn(1, 200)
+    with torch.no_grad():
+        assert torch.equal(loaded(audio), model(audio))
+
+
+def test_the_recipe_holds_every_keyword_with_the_value_that_counts() -> None:
+    manifold = {"num_residual_streams": 2, "hyper_connections": "manifold"}
+    parts = composed({"biased-attention": {}, "hyper-connections": manifold})
+    counts = manifold | {"num_residual_fracs": 1, "sinkhorn_iters": 2}
+    assert parts.recipe == {"biased-attention": {}, "hyper-connections": counts}
 
 
 def test_streams_are_copies_at_first_and_summed_at_last() -> None:

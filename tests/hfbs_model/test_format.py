@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from hfbs_model import (
     Checkpoint,
     CheckpointError,
     ConfigError,
+    MaskEstimator,
+    Parts,
     inspect_checkpoint,
     load_checkpoint,
     save_checkpoint,
+    save_msst_checkpoint,
 )
 
 from .conftest import TINY, overlapping_layouts
@@ -225,6 +229,15 @@ def test_another_suffix_and_another_window_are_refused(tmp_path: Path) -> None:
     odd = checkpoint_of(stft_window_fn=lambda length, **_: torch.ones(length))
     with pytest.raises(ValueError, match="a file holds stft_window_fn by name, one of torch's hann_window, "):
         save_checkpoint(odd, tmp_path / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_no_variant_has_built_are_refused(tmp_path: Path) -> None:
+    own = checkpoint_of(parts=Parts(mask_estimator=partial(MaskEstimator, activation=torch.nn.ReLU)))
+    with pytest.raises(ValueError, match="by the recipe of the variants that built them, and this model's parts have"):
+        save_checkpoint(own, tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="by the recipe of the variants that built them, and this model's parts have"):
+        save_msst_checkpoint(own, tmp_path / "m.ckpt")
     assert list(tmp_path.iterdir()) == []
 
 

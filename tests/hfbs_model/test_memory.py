@@ -1,12 +1,13 @@
 """The memory that is predicted is the memory that PyTorch allocates."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from hfbs_model import BandSplitRotator, Parts, inference_memory
+from hfbs_model import BandSplitRotator, MaskEstimator, Parts, inference_memory
 
 PLAIN: dict[str, Any] = {"dim": 32, "depth": 1, "time_transformer_depth": 1, "freq_transformer_depth": 1, "heads": 4}
 MEL: dict[str, Any] = PLAIN | {"num_bands": 60, "sample_rate": 44100, "stft_hop_length": 441, "stereo": True}
@@ -101,7 +102,14 @@ def test_no_samples_and_no_batch_are_refused(sizes: dict[str, int]) -> None:
         inference_memory(PLAIN, **sizes)
 
 
-def test_research_variants_are_refused_by_name() -> None:
-    model = BandSplitRotator(**PLAIN, parts=Parts(recipe={"conformer": {}}))
-    with pytest.raises(ValueError, match=r"without research variants.*got one with conformer; measure"):
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        (Parts(recipe={"conformer": {}}), "conformer"),
+        (Parts(mask_estimator=partial(MaskEstimator, activation=torch.nn.ReLU)), "parts of its own"),
+    ],
+)
+def test_other_parts_are_refused_by_name(parts: Parts, name: str) -> None:
+    model = BandSplitRotator(**PLAIN, parts=parts)
+    with pytest.raises(ValueError, match=rf"without research variants.*got one with {name}; measure"):
         inference_memory(model, samples=44100)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hfbs_attention import RMSNorm, Transformer
 from hfbs_model import MaskEstimator, Parts, Variant
 
-from ._mask_keys import count_of, shape_of
+from ._mask_keys import count_of, keywords_of, shape_of
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ def build(
         heads=refiner_heads,
         ff_mult=refiner_ff_mult,
     )
-    return replace(base, mask_estimator=partial(AxialRefinerMaskEstimator, settings=settings))
+    parts = replace(base, mask_estimator=partial(AxialRefinerMaskEstimator, settings=settings))
+    return parts.built_by("axial-refiner", **keywords_of(settings, "refiner"))
 
 
 VARIANT = Variant(infer, build)

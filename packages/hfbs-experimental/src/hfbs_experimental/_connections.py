@@ -35,6 +35,16 @@ class Connections:
     generation: Generation
     sinkhorn_iters: int
 
+    @property
+    def keywords(self) -> dict[str, object]:
+        """Those of the variant that builds them, each with the value that counts."""
+        return {
+            "num_residual_streams": self.streams,
+            "num_residual_fracs": self.fracs,
+            "hyper_connections": self.generation,
+            "sinkhorn_iters": self.sinkhorn_iters if self.generation == "manifold" else None,
+        }
+
     def around(self, branch: nn.Module, dim: int) -> nn.Module:
         """The block with its connections, under the key ``branch``. It begins by reading a stream drawn at random."""
         first_stream = int(torch.randint(self.streams, ()))

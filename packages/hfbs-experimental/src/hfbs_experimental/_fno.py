@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hfbs_model import Parts, Variant
 
-from ._mask_keys import count_of, shape_of
+from ._mask_keys import count_of, keywords_of, shape_of
 
 # torch.fft has no types.
 _rfft = cast("Callable[..., Tensor]", torch.fft.rfft)  # pyright: ignore[reportUnknownMemberType]
@@ -227,7 +227,8 @@ def build(
         lifting_ratio=fno_lifting_ratio,
         mlp_ratio=fno_mlp_ratio,
     )
-    return replace(base, mask_estimator=partial(FNOMaskEstimator, settings=settings))
+    parts = replace(base, mask_estimator=partial(FNOMaskEstimator, settings=settings))
+    return parts.built_by("fno", **keywords_of(settings, "fno"))
 
 
 VARIANT = Variant(infer, build)

@@ -16,7 +16,7 @@ from ._hyperace_blocks import resize
 from ._hyperace_hypergraph import HyperACE
 from ._hyperace_pyramid import Backbone, Decoder
 from ._hyperace_upsample import UpsampleHead
-from ._mask_keys import count_of, shape_of
+from ._mask_keys import count_of, keywords_of, shape_of
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,8 @@ def build(
         base_depth=hyperace_base_depth,
     )
     estimator = partial(HyperACEMaskEstimator, audio_channels=audio_channels, settings=settings)
-    return replace(base, mask_estimator=estimator)
+    parts = replace(base, mask_estimator=estimator)
+    return parts.built_by("hyperace", audio_channels=audio_channels, **keywords_of(settings, "hyperace"))
 
 
 VARIANT = Variant(infer, build, {"hyperace_num_heads": "8 in every published HyperACE checkpoint"})

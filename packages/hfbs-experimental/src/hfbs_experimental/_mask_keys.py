@@ -1,4 +1,4 @@
-"""Sizes of a mask head, read from the names and shapes of a checkpoint."""
+"""Sizes of a mask head: read from the names and shapes of a checkpoint, and as keywords of its variant."""
 
 import re
 from collections.abc import Mapping
@@ -22,3 +22,8 @@ def count_of(weights: Mapping[str, Tensor], prefix: str) -> int:
     """How many modules the list of that name holds in the first stem's mask estimator."""
     numbered = re.compile(re.escape(f"mask_estimators.0.{prefix}.") + r"(\d+)\.")
     return 1 + max((int(match[1]) for match in map(numbered.match, weights) if match), default=-1)
+
+
+def keywords_of(settings: object, prefix: str) -> dict[str, object]:
+    """The keywords of a head's variant: the attributes of its settings under their names after a prefix."""
+    return {f"{prefix}_{name}": value for name, value in vars(settings).items()}

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import cast
 
 from torch import Tensor
 
 from hfbs_model import Parts, Variant
 
-from ._connections import Generation, expand_and_reduce, resolve_connections
+from ._connections import Connections, Generation, expand_and_reduce, resolve_connections
 from ._stacks import ConformerSizes, stacks_of
 
 
@@ -51,33 +52,31 @@ def _with_connections(
     Raises:
         ValueError: Keywords that contradict each other, or parts whose tokens are expanded already.
     """
-    # Sizes that contradict each other are found here rather than at the first layer.
-    resolve_connections(
-        num_residual_streams, hyper_connections, sinkhorn_iters, num_residual_fracs, dim=num_residual_fracs
+    # Sizes that contradict each other are found here rather than at the first layer; None needs a generation of None.
+    connections = cast(
+        "Connections",
+        resolve_connections(
+            num_residual_streams, hyper_connections, sinkhorn_iters, num_residual_fracs, dim=num_residual_fracs
+        ),
     )
     if base.expand is not Parts().expand or base.reduce is not Parts().reduce:
         raise ValueError("these parts expand tokens to streams already; build 'hyper-connections' once, on others")
     expand, reduce = expand_and_reduce(num_residual_streams)
-    stacks = replace(
-        stacks_of(base),
-        num_residual_streams=num_residual_streams,
-        hyper_connections=hyper_connections,
-        sinkhorn_iters=sinkhorn_iters,
-        num_residual_fracs=num_residual_fracs,
-    )
-    return replace(base, transformer_of=stacks, expand=expand, reduce=reduce)
+    stacks = replace(stacks_of(base), **connections.keywords)
+    parts = replace(base, transformer_of=stacks, expand=expand, reduce=reduce)
+    return parts.built_by("hyper-connections", **connections.keywords)
 
 
 def _with_value_residual(base: Parts) -> Parts:
-    return replace(base, transformer_of=replace(stacks_of(base), lucidrains_mel_values=True))
+    return replace(base, transformer_of=replace(stacks_of(base), lucidrains_mel_values=True)).built_by("value-residual")
 
 
 def _with_biases(base: Parts) -> Parts:
-    return replace(base, transformer_of=replace(stacks_of(base), bias=True))
+    return replace(base, transformer_of=replace(stacks_of(base), bias=True)).built_by("biased-attention")
 
 
 def _with_msst_residuals(base: Parts) -> Parts:
-    return replace(base, transformer_of=replace(stacks_of(base), msst_residuals=True))
+    return replace(base, transformer_of=replace(stacks_of(base), msst_residuals=True)).built_by("msst-residuals")
 
 
 def _infer_conformer(weights: Mapping[str, Tensor]) -> Mapping[str, object]:
@@ -88,7 +87,8 @@ def _infer_conformer(weights: Mapping[str, Tensor]) -> Mapping[str, object]:
 
 def _with_conformers(base: Parts, *, conv_expansion_factor: int, conv_kernel_size: int) -> Parts:
     sizes = ConformerSizes(conv_expansion_factor, conv_kernel_size)
-    return replace(base, transformer_of=replace(stacks_of(base), conformer=sizes))
+    parts = replace(base, transformer_of=replace(stacks_of(base), conformer=sizes))
+    return parts.built_by("conformer", **asdict(sizes))
 
 
 HYPER_CONNECTIONS = Variant(

@@ -6,6 +6,7 @@ from typing import Any, cast
 from hfbs_attention import POSITIONS_IN_CACHE, RMSNorm
 
 from ._checkpoints._build import no_initial_values
+from ._parts import Parts
 from ._rotator import BandSplitRotator
 
 _FLOAT32, _COMPLEX64 = 4, 8
@@ -61,10 +62,10 @@ def inference_memory(
     if not isinstance(model, BandSplitRotator):
         with no_initial_values():
             model = BandSplitRotator(**cast("dict[str, Any]", model))
-    if model.parts.recipe:
+    if model.parts != Parts():
         raise ValueError(
             "the formula is of models without research variants, whose parts need what it does not know, "
-            f"got one with {', '.join(model.parts.recipe)}; measure a forward pass instead"
+            f"got one with {', '.join(model.parts.recipe) or 'parts of its own'}; measure a forward pass instead"
         )
 
     settings, stems = model.stft_settings, model.num_stems

@@ -1,7 +1,7 @@
 """What a research variant may put in the place of the separator's own parts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
@@ -42,6 +42,10 @@ class Parts:
     mask_estimator: Callable[..., nn.Module] = MaskEstimator
     recipe: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
 
+    def built_by(self, variant: str, **keywords: object) -> "Parts":
+        """The same parts, with a variant and its keywords in the recipe."""
+        return replace(self, recipe={**self.recipe, variant: keywords})
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -52,7 +56,8 @@ class Variant:
 
     Attributes:
         infer: From a state dict to the variant's keywords, in values that JSON has, as far as names and shapes tell.
-        build: From parts and keywords to the parts with the variant in its place. It leaves the recipe to the caller.
+        build: From parts and keywords to the parts with the variant in its place and, by :meth:`Parts.built_by`, in
+            their recipe: under its name, each keyword with the value that counts.
         questions: Keywords that weights do not tell, each with its usual values in words.
     """
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from hfbs_filterbanks import BandLayout
 
 from .._errors import CheckpointError, shown
+from .._parts import Parts
 from .._rotator import BandSplitRotator
 from ..files import written_whole
 from ._checkpoint import Checkpoint
@@ -38,12 +39,14 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], *, dtype:
             positions stay in float32.
 
     Raises:
-        ValueError: Another suffix, or a keyword that no file can hold, such as a window function that is not PyTorch's.
+        ValueError: Another suffix, or what no file can hold: a window function that is not PyTorch's, or parts that no
+            variant has built.
         OSError: The file cannot be written.
     """
     where = Path(path)
     if where.suffix != ".safetensors":
         raise ValueError(f"a checkpoint is saved as .safetensors, got {where.name!r}; name it {where.stem}.safetensors")
+    check_recipe(checkpoint.model.parts)
     document = {
         "version": _VERSION,
         "model": _keywords_as_json(checkpoint),
@@ -58,6 +61,19 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], *, dtype:
     metadata = {"format": "pt", _KEY: json.dumps(document)}
     tensors = _saved_tensors(checkpoint.model.state_dict(), dtype)
     written_whole(where, lambda part: save_file(tensors, part, metadata=metadata))
+
+
+def check_recipe(parts: Parts) -> None:
+    """Refuse parts of which a file would not say how to build them.
+
+    Raises:
+        ValueError: They are not the stable model's, and no variant has built them.
+    """
+    if not parts.recipe and parts != Parts():
+        raise ValueError(
+            "a file holds parts by the recipe of the variants that built them, and this model's parts have none; "
+            "build them by a variant of the entry-point group hfbs.variants to save the model"
+        )
 
 
 def metadata_source(metadata: Mapping[str, str], path: str | PathLike[str]) -> Source | None:

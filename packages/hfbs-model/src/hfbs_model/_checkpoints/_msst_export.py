@@ -13,6 +13,7 @@ from .._msst import Family, least_depth
 from .._rotator import BandSplitRotator
 from ..files import written_whole
 from ._checkpoint import Checkpoint
+from ._format import check_recipe
 
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".th")
 _AS_HERE = (
@@ -121,6 +122,7 @@ def _model_section(checkpoint: Checkpoint) -> dict[str, object]:
     model = checkpoint.model
     if model.parts.recipe:
         raise _inexpressible(f"the variant {', '.join(model.parts.recipe)}", "a model without it")
+    check_recipe(model.parts)
     keywords = model.keywords
     for name, values in _ONLY.items():
         if keywords[name] not in values:

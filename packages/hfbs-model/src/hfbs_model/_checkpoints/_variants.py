@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import cast
 
@@ -72,8 +71,7 @@ def settle_variants(settling: Settling, spelled: Spelled) -> Parts:
             if keyword in settling.values:
                 keywords[keyword] = settling.values[keyword]
         if not variant.questions.keys() & settling.missing.keys():
-            built = variant.build(parts, **keywords)
-            parts = replace(built, recipe={**parts.recipe, name: keywords})
+            parts = variant.build(parts, **keywords)
     return parts
 
 
