@@ -173,6 +173,30 @@ def test_the_output_folder_holds_no_songs_unless_it_is_named(tree: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("pattern", ["music/**/*.wav", "music/**", "music/stems/../**/*.wav", "music/*/song/*"])
+def test_a_pattern_takes_no_stem_from_the_output_folder_that_it_goes_through(tree: Path, pattern: str) -> None:
+    stem = tree / "stems" / "song" / "vocals.wav"
+    stem.parent.mkdir(parents=True)
+    stem.touch()
+    song = tree / "one" / "song" / "z.wav"
+    song.parent.mkdir()
+    song.touch()
+    Path("linked").symlink_to(tree / "stems")
+    for output in (tree / "stems", (tree / "stems").absolute(), Path("linked")):
+        songs = [Path(name).resolve() for name, _ in found(pattern, output=output)]
+        assert song.resolve() in songs
+        assert stem.resolve() not in songs
+
+
+@pytest.mark.parametrize("pattern", ["music/stems/**/*.wav", "music/stems/**", "music/stems/*", "music/stems/song/*"])
+@pytest.mark.parametrize("output", ["music/stems", "music"])
+def test_a_pattern_that_begins_in_the_output_folder_means_what_is_there(tree: Path, pattern: str, output: str) -> None:
+    stem = tree / "stems" / "song" / "vocals.wav"
+    stem.parent.mkdir(parents=True)
+    stem.touch()
+    assert [song for song, _ in found(pattern, output=Path(output))] == [str(stem)]
+
+
 @pytest.mark.parametrize("argument", ["music/empty", "music/*.xyz", "music/*.jpg", "no/such/*.mp3", "[", "music/**/x*"])
 def test_where_nothing_is_found_it_is_said_what_was_looked_for(tree: Path, argument: str) -> None:
     with pytest.raises(AudioFileError) as caught:

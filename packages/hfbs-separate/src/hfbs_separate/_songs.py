@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,7 +56,8 @@ def find_songs(arguments: Iterable[str], *, output: Place | None = None) -> list
 
     Args:
         arguments: what a person typed.
-        output: a folder that is not entered unless it is named itself, because the audio in it is stems. None: none.
+        output: a folder that is not entered unless it is named itself, or a pattern begins in it, because the audio in
+            it is stems. None: none.
 
     Raises:
         AudioFileError: a folder or a pattern gives no song, or a folder may not be read; nothing is at a URL.
@@ -77,14 +79,14 @@ def _songs_of(argument: str, output: Place | None) -> list[FoundSong]:
         return [FoundSong(STANDARD_INPUT, Path())]
     if path == STANDARD_INPUT:  # of "./-", a path keeps only "-"
         path = path.absolute()
-    entered = set[tuple[int, int]]()
+    own = set[tuple[int, int]]()
     # These functions of os.path say no where Path's raise, as where a name is too long.
     if isinstance(output, Path) and os.path.isdir(output):  # noqa: PTH112
-        entered.add(_identity(output))
+        own.add(_identity(output))
     if os.path.isdir(path):  # noqa: PTH112
-        songs = list(_search(path, Path(), entered - {_identity(path)}))
+        songs = list(_search(path, Path(), own - {_identity(path)}))
     elif _WILD & set(argument) and not os.path.lexists(path):
-        songs = list(_match(path, entered))
+        songs = list(_match(path, own))
     else:
         return [FoundSong(path, Path())]
     return _checked(argument, songs)
@@ -140,18 +142,29 @@ def _matches(store: Any, pattern: str) -> Iterator[str]:
             yield path
 
 
-def _match(pattern: Path, entered: set[tuple[int, int]]) -> Iterator[FoundSong]:
-    """The songs that a pattern matches, or that lie in folders that it matches."""
+def _match(pattern: Path, own: set[tuple[int, int]]) -> Iterator[FoundSong]:
+    """The songs that a pattern matches, or that lie in folders that it matches, but for those in ``own`` folders."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if _WILD & set(part))
     fixed, wild = Path(*parts[:first]), parts[first:]
+    if not os.path.isdir(fixed):  # noqa: PTH112
+        return
+    own = own - {_identity(fixed)}
+    entered = set(own)
+
+    @cache
+    def is_own(folder: Path) -> bool:
+        return os.path.isdir(folder) and _identity(folder) in own  # noqa: PTH112
+
     # Within a name, "**" means "*", as in a shell; Python 3.12 refuses it there.
     glob = "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in wild)
     for path in sorted(fixed.glob(glob)):
         below = path.relative_to(fixed)
         if _is_hidden(below) and not any(part.startswith(".") for part in wild):
             continue
-        if path.is_dir():
+        if own and any(map(is_own, (path, *path.parents)[: len(below.parts)])):
+            continue
+        if os.path.isdir(path):  # noqa: PTH112
             yield from _search(path, below, entered)
         elif path.suffix.lower() in ENDINGS:
             yield FoundSong(path, below.parent)
