@@ -362,6 +362,18 @@ def test_a_song_that_fails_in_the_work_is_reported_and_the_others_are_separated(
     assert "[3/3] three.wav: 0.6 s, 8000 Hz stereo\n" in result.stderr
 
 
+def test_a_song_of_an_impossible_rate_in_a_folder_is_reported_and_the_others_are_separated(
+    separate: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, rate in (("dsd256", 1_411_200), ("one", 8000)):
+        soundfile.write(tmp_path / "in" / f"{name}.wav", np.zeros((5000, 2)), rate)
+    result = separate(tmp_path / "in")
+    assert result.exit_code == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["one"]
+    assert f"hfbs: error: {tmp_path / 'in' / 'dsd256.wav'}: 1411200 Hz, but 1000 to 1000000 Hz is" in result.stderr
+
+
 def test_a_model_that_fails_in_the_work_is_reported_with_the_song(
     separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,22 @@ def test_more_than_two_channels_are_refused_with_the_way_to_downmix(tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize("rate", [500, 999, 1_000_001, 1_411_200])
+def test_a_rate_that_nothing_here_takes_is_refused_with_the_way_to_resample(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "dsd256.wav"
+    soundfile.write(path, sine().T, rate)
+    assert refusal(path) == (
+        f"{path}: {rate} Hz, but 1000 to 1000000 Hz is needed: resample first, "
+        "as with: ffmpeg -i dsd256.wav -vn -ar 44100 resampled.wav"
+    )
+
+
+@pytest.mark.parametrize("rate", [1_000, 1_000_000])
+def test_the_outermost_rates_are_read(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "song.wav", sine().T, rate)
+    assert open_song(tmp_path / "song.wav").sample_rate == rate
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "au", "caf", "w64", "rf64"])
 def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"song.{suffix}"

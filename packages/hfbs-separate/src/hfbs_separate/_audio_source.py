@@ -11,13 +11,16 @@ from ._types import Audio
 BLOCK = 1 << 16
 """Samples that are taken through filters at once. Always so many, so that no result depends on how they came."""
 
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+"""What a song's rate is at least and at most, in Hz."""
+
 
 class AudioSource(Protocol):
     """A song that is read block by block."""
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second."""
+        """Samples a second, from :data:`LOWEST_RATE` to :data:`HIGHEST_RATE`."""
         ...
 
     @property

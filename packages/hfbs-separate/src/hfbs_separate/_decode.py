@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from av.audio.frame import AudioFrame
 
+from ._audio_source import HIGHEST_RATE, LOWEST_RATE
 from ._blocks import Piece, even_blocks, piece_of
 from ._errors import AudioFileError
 from ._remote import Place
@@ -27,7 +28,7 @@ class SongFile:
     Attributes:
         path: the file or its URL, or ``stdin`` for standard input.
         channels: 1 or 2.
-        sample_rate: in Hz.
+        sample_rate: in Hz, from 1 kHz to 1 MHz.
         seconds: the length that the header states, for some formats an estimate; None where there is neither.
     """
 
@@ -128,8 +129,8 @@ def open_song(path: Place) -> SongFile:
             standard input, which this call reads to its end, as it does what is at a URL.
 
     Raises:
-        AudioFileError: the file is missing, is cut short, holds no audio that FFmpeg decodes, or has more than two
-            channels.
+        AudioFileError: the file is missing, is cut short, holds no audio that FFmpeg decodes, has more than two
+            channels, or a rate outside 1 kHz to 1 MHz.
     """
     source = _source_of(path)
     _refuse_cut(source)
@@ -149,6 +150,11 @@ def open_song(path: Place) -> SongFile:
         raise AudioFileError(
             f"{source.path}: {channels} channels, but mono or stereo is needed: downmix first, "
             f"as with: ffmpeg -i {source.hint} -vn -ac 2 stereo.wav"
+        )
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudioFileError(
+            f"{source.path}: {rate} Hz, but {LOWEST_RATE} to {HIGHEST_RATE} Hz is needed: resample first, "
+            f"as with: ffmpeg -i {source.hint} -vn -ar 44100 resampled.wav"
         )
     return SongFile(source.path, channels, rate, seconds, source)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from hfbs_model import BandSplitRotator, Checkpoint, inference_memory, load_checkpoint
 from hfbs_model.export import ExportedCheckpoint, ExportedModel
 
-from ._audio_source import ArraySource, AudioSource, in_blocks
+from ._audio_source import HIGHEST_RATE, LOWEST_RATE, ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
 from ._crossover import LOWEST, lowpassed
@@ -27,8 +27,6 @@ from ._options import CHUNKINGS
 from ._resample import resampled
 from ._stems import Outputs
 from ._types import Audio, Progress
-
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
 
 
 class SeparatorOptions(TypedDict, total=False):
@@ -441,6 +439,6 @@ def _checked_rate(sample_rate: int) -> int:
         rate = index(sample_rate)
     except TypeError as error:
         raise TypeError(f"sample_rate must be an integer number of Hz, got {sample_rate!r}") from error
-    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise ValueError(f"sample_rate is in Hz, from {_LOWEST_RATE} to {_HIGHEST_RATE}, got {rate}")
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"sample_rate is in Hz, from {LOWEST_RATE} to {HIGHEST_RATE}, got {rate}")
     return rate
