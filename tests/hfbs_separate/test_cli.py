@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 from hfbs_separate import SeparationError, Separator
 from hfbs_separate._decode import SongFile, decode
 from hfbs_separate._device import resolve_precision
+from hfbs_separate._encode import Encoder
 from hfbs_separate._options import EXTENSIONS, SAMPLE_FORMATS, SampleFormat
 from hfbs_separate.cli import main
 
@@ -583,6 +584,21 @@ def test_ctrl_c_leaves_nothing_and_says_so(tmp_path: Path, tiny_checkpoint: tupl
     assert told == "hfbs: error: interrupted; the work at hand left nothing behind"
     assert shlex.split(again) == ["hfbs", *map(str, command[1:]), "--skip-existing"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
+
+
+def test_what_ends_a_forced_run_while_it_encodes_leaves_stems_and_record_as_they_were(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert separate(song, "--format", "flac").exit_code == 0
+    folder = tmp_path / "out" / "My song [live]"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def interrupted(_: Encoder) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Encoder, "close", interrupted)
+    assert separate(song, "--format", "flac", "--force", "--overlap", 1).exit_code == 130
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_a_folder_keeps_its_structure_and_its_own_stems_are_no_songs(

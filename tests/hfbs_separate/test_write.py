@@ -51,7 +51,9 @@ def write(
     with stems_writer(files, sample_rate=sample_rate, channels=channels, sample_format=sample_format) as writer:
         for start, stop in itertools.pairwise(edges):
             writer.write({name: stem[:, start:stop] for name, stem in stems.items()})
-        return writer.finish()
+        gain = writer.encode()
+        writer.put()
+        return gain
 
 
 def left(folder: Path) -> list[str]:
@@ -179,7 +181,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(
 
 @pytest.mark.parametrize("sample_format", SAMPLE_FORMATS)
 @pytest.mark.parametrize("failure", [None, ValueError("the model gave NaN"), KeyboardInterrupt()])
-def test_leaving_without_finish_leaves_nothing(
+def test_leaving_before_stems_take_their_places_leaves_nothing(
     tmp_path: Path, sample_format: SampleFormat, failure: BaseException | None
 ) -> None:
     files = places(tmp_path / "out" / "song", sample_format)
@@ -188,6 +190,7 @@ def test_leaving_without_finish_leaves_nothing(
         with stems_writer(files, sample_rate=44100, channels=2, sample_format=sample_format) as writer:
             writer.write(dict.fromkeys(files, noise(2, 5000)))
             assert len(left(tmp_path / "out" / "song")) == 2
+            writer.encode()
             if failure is not None:
                 raise failure
 
@@ -278,7 +281,8 @@ def test_a_lost_folder_is_told_by_its_reason(tmp_path: Path, sample_format: Samp
         with stems_writer(files, sample_rate=44100, channels=1, sample_format=sample_format) as writer:
             writer.write(dict.fromkeys(files, noise(1, 1000)))
             shutil.rmtree(tmp_path / "out")
-            writer.finish()
+            writer.encode()
+            writer.put()
 
     with pytest.raises(FileNotFoundError):
         lose()
@@ -347,7 +351,7 @@ def test_progress_goes_up_to_all_samples_of_all_stems(
     with stems_writer(files, sample_rate=44100, channels=1, sample_format=sample_format) as writer:
         for _ in range(4):
             writer.write(dict.fromkeys(files, np.zeros((1, 50000), np.float32)))
-        writer.finish(lambda done, total: seen.append((done, total)))
+        writer.encode(lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
     assert {total for _, total in seen} == ({2 * samples} if samples else set())
     assert not samples or seen[-1][0] == 2 * samples
@@ -365,7 +369,8 @@ def write(blocks):
     with stems_writer(files, sample_rate=44100, channels=2, sample_format=sys.argv[2]) as stems:
         for _ in range(blocks):
             stems.write(dict.fromkeys(files, block))
-        stems.finish()
+        stems.encode()
+        stems.put()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 short = write(1)
 print(write(20) - short)
@@ -388,7 +393,8 @@ def test_arrays_do_not_outlive_their_block(tmp_path: Path) -> None:
         with stems_writer(files, sample_rate=44100, channels=2, sample_format="24") as writer:
             for _ in range(20):
                 writer.write(dict.fromkeys(files, np.zeros((2, 100000), np.float32)))
-            writer.finish()
+            writer.encode()
+            writer.put()
         assert tracemalloc.get_traced_memory()[1] < 8e6  # ten blocks
     finally:
         tracemalloc.stop()

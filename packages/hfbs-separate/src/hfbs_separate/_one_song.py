@@ -131,9 +131,10 @@ def separate_song(
                     for block in separator.stream(source, progress=bar("separating"), note=keep):
                         samples += next(iter(block.values())).shape[-1]
                         write(block)
+                gain = writer.encode(bar("encoding") if sample_format != "float" else None)
                 if any(exists(file) for file in (*job.files.values(), job.record)):
                     write_record(job.record, unfinished())
-                gain = writer.finish(bar("encoding") if sample_format != "float" else None)
+                writer.put()
             sizes = {stem: file.stat().st_size for stem, file in files.items()}
             for stem, file in files.items():
                 deliver(file, job.files[stem])

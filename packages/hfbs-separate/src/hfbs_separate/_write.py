@@ -29,9 +29,10 @@ def stems_writer(
     """Write a song's stems, all of them or none, in memory that does not grow with the song (M4A: by 13 MB an hour).
 
     Each stem goes to a temporary file beside its place. In every format but ``"float"``, which cannot clip, that file
-    holds float32 samples until the peak of all stems is known. :meth:`StemsWriter.finish` puts the stems in their
-    places. Where the body ends without it, by an interrupt too, the temporary files and the folders made for them are
-    removed; what a killed process leaves, :func:`~._parts.clear_leftovers` removes.
+    holds float32 samples until the peak of all stems is known, and :meth:`StemsWriter.encode` reads them back.
+    :meth:`StemsWriter.put` puts the stems in their places. Where the body ends without it, by an interrupt too, the
+    temporary files and the folders made for them are removed; what a killed process leaves,
+    :func:`~._parts.clear_leftovers` removes.
 
     A lossy format that lacks the song's rate has its next higher one (Opus has 48000 Hz only), else its highest. Files
     are as long as the song, to the sample; an MP3 has at least 47, and FFmpeg before 9 decodes an M4A up to a multiple
@@ -98,8 +99,8 @@ class StemsWriter:
             self._sinks[name].write(block)
         self._length += length
 
-    def finish(self, progress: Progress | None = None) -> float:
-        """Encode what is still to be encoded, bring all files to the disk, then let each take its place.
+    def encode(self, progress: Progress | None = None) -> float:
+        """Encode what is still to be encoded, and bring all files to the disk.
 
         Args:
             progress: called with (samples encoded, samples in all stems); never in the format ``"float"``, which is
@@ -125,11 +126,14 @@ class StemsWriter:
                 sink.part.discard()
             encoder.close()
             self._parts[name].sync()
+        return gain
+
+    def put(self) -> None:
+        """Let each file, once it is encoded, take its place."""
         for part in self._parts.values():
             part.put()
         for folder in self._folders:
             sync_folder(folder)
-        return gain
 
     def _part(self, place: Path) -> Part:
         part = Part(place)
