@@ -13,6 +13,7 @@ from PoPE_pytorch import PoPE
 from rotary_embedding_torch import RotaryEmbedding
 
 from hfbs_attention import Attention, FeedForward, LinearAttention
+from hfbs_attention._feedforward import ff_mult_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 BLOCKS: dict[str, Callable[[], torch.nn.Module]] = {
@@ -117,6 +118,11 @@ def test_refuses_an_unknown_mix_of_values() -> None:
 def test_linear_attention_refuses_sizes_below_one(sizes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is a number of features or heads, at least 1, got 0"):
         LinearAttention(**{"dim": 6, "dim_head": 4, "heads": 2, **sizes})
+
+
+@pytest.mark.parametrize("dim", [8, 88, 360, 1024])
+def test_each_number_of_hidden_features_has_a_multiple_that_gives_it(dim: int) -> None:
+    assert [int(dim * ff_mult_of(dim, features)) for features in range(1, 4 * dim)] == [*range(1, 4 * dim)]
 
 
 @pytest.mark.parametrize(("dim", "ff_mult"), [(0, 4.0), (3, 0.25), (3, -1.0)])

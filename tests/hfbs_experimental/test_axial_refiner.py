@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -101,6 +101,13 @@ def test_weights_tell_all_sizes(
     weights = AxialRefinerMaskEstimator(8, BANDS, depth=1, settings=sizes).state_dict(prefix="mask_estimators.0.")
     assert AXIAL_REFINER.infer(weights) == keywords_of(sizes)
     assert not AXIAL_REFINER.questions
+
+
+@pytest.mark.parametrize(("dim", "features"), [(88, 98), (8, 21)])
+def test_inferred_multiples_give_the_features_that_weights_have(dim: int, features: int) -> None:
+    sizes = dataclasses.replace(SMALL, ff_mult=(features + 0.5) / dim)
+    weights = AxialRefinerMaskEstimator(dim, BANDS, depth=1, settings=sizes).state_dict(prefix="mask_estimators.0.")
+    assert int(dim * cast("float", AXIAL_REFINER.infer(weights)["refiner_ff_mult"])) == features
 
 
 @pytest.mark.parametrize("sizes", [SMALL, AxialRefinerSettings(1, 2, 1, 6, 3, 1.0)], ids=["small", "other"])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import hfbs_attention
 from hfbs_experimental import attend, mask_heads
-from hfbs_model import BandSplitRotator, Checkpoint, Parts, Variant, load_checkpoint, save_checkpoint
+from hfbs_model import BandSplitRotator, Checkpoint, CheckpointError, Parts, Variant, load_checkpoint, save_checkpoint
 
 from .conftest import TINY, Tiny
 
@@ -206,6 +206,17 @@ def test_a_separator_is_saved_with_the_variants_that_built_its_parts(tiny: Tiny,
     audio = torch.randn(1, 200)
     with torch.no_grad():
         assert torch.equal(loaded(audio), model(audio))
+
+
+def test_multiples_of_mask_heads_are_saved_as_they_were_given(tiny: Tiny, tmp_path: Path) -> None:
+    """Weights tell them only rounded to whole features."""
+    for name, said in {"axial-refiner": {"refiner_ff_mult": 8 / 3}, "fno": {"fno_mlp_ratio": 0.3}}.items():
+        model = tiny(parts=composed({name: HEADS[name] | said}))
+        save_checkpoint(Checkpoint(model, ("vocals",), 44100, 4000), tmp_path / "m.safetensors")
+        assert load_checkpoint(tmp_path / "m.safetensors").model.parts.recipe == model.parts.recipe
+        far = {keyword: value + 1 for keyword, value in said.items()}
+        with pytest.raises(CheckpointError, match=f"{next(iter(said))}: the weights say"):
+            load_checkpoint(tmp_path / "m.safetensors", **far)
 
 
 def test_the_recipe_holds_every_keyword_with_the_value_that_counts() -> None:

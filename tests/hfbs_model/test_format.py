@@ -148,6 +148,36 @@ def test_a_setting_goes_before_the_metadata(tmp_path: Path) -> None:
     assert "zero_dc: the arguments say False, its metadata say True" in str(loaded.report)
 
 
+ANSWERS: dict[str, Any] = {
+    "stft_hop_length": 16,
+    "stft_win_length": 64,
+    "zero_dc": True,
+    "skip_connection": False,
+    "stems": "stem 0",
+    "sample_rate": 32000,
+    "chunk_size": 4000,
+}
+"""What the weights of a tiny model do not tell."""
+
+
+@pytest.mark.parametrize(("dim", "ff_mult", "other"), [(8, 8 / 3, 2.65), (88, 98.5 / 88, 1.12)])
+def test_weights_tell_the_multiple_of_feed_forward_blocks_but_for_rounding(
+    tmp_path: Path, dim: int, ff_mult: float, other: float
+) -> None:
+    saved = checkpoint_of(dim=dim, ff_mult=ff_mult)
+    loaded = round_trip(saved, tmp_path)
+    assert_same(loaded, saved)
+    assert loaded.model.keywords["ff_mult"] == ff_mult
+    torch.save(saved.model.state_dict(), tmp_path / "m.ckpt")
+    for said in ({}, {"ff_mult": other}):
+        again = load_checkpoint(tmp_path / "m.ckpt", **ANSWERS, **said).model
+        assert again.state_dict().keys() == saved.model.state_dict().keys()
+        assert again.keywords["ff_mult"] == pytest.approx(said.get("ff_mult", ff_mult), abs=1 / dim)
+    for wrong in (ff_mult - 1 / dim, ff_mult + 1 / dim, float("inf"), float("nan")):
+        with pytest.raises(CheckpointError, match=f"ff_mult: the weights say .* the arguments say {wrong}; set it"):
+            load_checkpoint(tmp_path / "m.ckpt", **ANSWERS, ff_mult=wrong)
+
+
 def test_the_residuals_name_is_kept_overruled_and_unset(tmp_path: Path) -> None:
     saved = replace(checkpoint_of(), residual="instrumental")
     path = tmp_path / "m.safetensors"

@@ -1,5 +1,7 @@
 """The position-wise half of a transformer layer."""
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -34,3 +36,9 @@ class FeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
         """Return the update of ``x``, (…, dim)."""
         return self.net(x)
+
+
+def ff_mult_of(dim: int, dim_inner: int) -> float:
+    """A multiple of ``dim`` that gives so many hidden features, rounded down."""
+    ff_mult = dim_inner / dim
+    return ff_mult if int(dim * ff_mult) == dim_inner else math.nextafter(ff_mult, math.inf)

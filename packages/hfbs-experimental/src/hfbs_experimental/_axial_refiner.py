@@ -11,6 +11,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from hfbs_attention import RMSNorm, Transformer
+from hfbs_attention._feedforward import ff_mult_of
 from hfbs_model import MaskEstimator, Parts, Variant
 
 from ._mask_keys import count_of, keywords_of, shape_of
@@ -105,7 +106,7 @@ class AxialRefinerMaskEstimator(MaskEstimator):
 
 
 def infer(weights: Mapping[str, Tensor]) -> dict[str, object]:
-    """Keywords of :func:`build`; names and shapes tell them all."""
+    """Keywords of :func:`build`; names and shapes tell them all, ``refiner_ff_mult`` but for rounding."""
     first = "layers.0.0.layers.0"
     heads, dim = shape_of(weights, f"{first}.0.to_gates.weight")
     return {
@@ -114,7 +115,7 @@ def infer(weights: Mapping[str, Tensor]) -> dict[str, object]:
         "refiner_freq_transformer_depth": count_of(weights, "layers.0.1.layers"),
         "refiner_dim_head": shape_of(weights, f"{first}.0.to_qkv.weight")[0] // (3 * heads),
         "refiner_heads": heads,
-        "refiner_ff_mult": shape_of(weights, f"{first}.1.net.1.weight")[0] / dim,
+        "refiner_ff_mult": ff_mult_of(dim, shape_of(weights, f"{first}.1.net.1.weight")[0]),
     }
 
 

@@ -195,7 +195,7 @@ class FNOMaskEstimator(nn.Module):
 
 
 def infer(weights: Mapping[str, Tensor]) -> dict[str, object]:
-    """Keywords of :func:`build`; names and shapes tell them all.
+    """Keywords of :func:`build`; names and shapes tell them all, ratios but for rounding.
 
     Raises:
         ValueError: Operators of another generation of neuraloperator, or ones that mix channels in the spectrum.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from hfbs_attention._feedforward import ff_mult_of
+
 from .._errors import CheckpointError
 from .._msst import Family
 
@@ -17,7 +19,7 @@ class Architecture:
     Attributes:
         family: ``"bs"`` where tokens are normalised after the trunk, ``"mel"`` where every transformer normalises its
             output.
-        keywords: Values that the shapes give without doubt.
+        keywords: Values that the shapes give without doubt; ``ff_mult`` but for rounding.
         band_features: 2 × channels × bins of each band.
     """
 
@@ -66,7 +68,7 @@ def _infer(weights: Mapping[str, Tensor]) -> Architecture:
         "freq_transformer_depth": _count(weights, rf"layers\.0\.{band}\.layers\.(\d+)\."),
         "heads": heads,
         "dim_head": weights[f"{attention}.to_qkv.weight"].shape[0] // (3 * heads),
-        "ff_mult": hidden / dim,
+        "ff_mult": ff_mult_of(dim, hidden),
         "use_pope": f"{attention}.pope_embed.bias" in weights,
         "norm_output": f"layers.0.{time}.norm.gamma" in weights,
         "final_norm": "final_norm.gamma" in weights,

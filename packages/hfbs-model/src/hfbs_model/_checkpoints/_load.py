@@ -158,7 +158,7 @@ def _settle(
     """Settle every keyword that the weights tell, somebody says, or somebody has to say."""
     settling = Settling(sources)
     weights = _with_adapters(spelled.weights, settling)
-    for keyword, value in architecture.keywords.items():
+    for keyword, value in {**architecture.keywords, "ff_mult": _ff_mult(architecture, settling)}.items():
         settling.told(keyword, value, _remedy(keyword, value, architecture, settling))
     _settle_value_residuals(settling)
     settle_layout(settling, architecture)
@@ -201,6 +201,12 @@ def _with_adapters(weights: Mapping[str, Tensor], settling: Settling) -> Mapping
     settling.ask("lora_alpha", "the training's, often 16; 0 where the weights hold the adapters already")
     alpha = cast("float", settling.values.get("lora_alpha", 0))
     return merged_lora(weights, float(alpha))
+
+
+def _ff_mult(architecture: Architecture, settling: Settling) -> float:
+    dim, ff_mult = (cast("float", architecture.keywords[name]) for name in ("dim", "ff_mult"))
+    features = int(dim * ff_mult)
+    return settling.fitting("ff_mult", ff_mult, lambda said: features <= dim * said < features + 1)
 
 
 def _remedy(keyword: str, value: object, architecture: Architecture, settling: Settling) -> str | None:

@@ -1,6 +1,6 @@
 """One value for each setting, from what the weights tell and what others say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ._report import Finding, Origin
@@ -50,6 +50,11 @@ class Settling:
     def said_most(self) -> dict[str, object]:
         """For each keyword what the source that counts most says."""
         return {name: value for source in reversed(self._sources) for name, value in source.said.items()}
+
+    def fitting(self, keyword: str, value: float, fits: Callable[[float], bool]) -> float:
+        """What is said of a multiple that weights tell only rounded, if it fits them; else the value that they tell."""
+        said = self.said_most().get(keyword)
+        return said if isinstance(said, int | float) and fits(said) else value
 
     def told(self, keyword: str, value: object, remedy: str | None = None) -> None:
         """Settle what the weights tell; whoever says something else is in the wrong, and is told the remedy."""

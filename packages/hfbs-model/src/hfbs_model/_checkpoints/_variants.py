@@ -63,7 +63,8 @@ def settle_variants(settling: Settling, spelled: Spelled) -> Parts:
     parts = Parts()
     for name in names:
         variant = load_variant(name, _mark_of(name, spelled.weights))
-        keywords = _inferred(variant, name, spelled)
+        inferred = _inferred(variant, name, spelled)
+        keywords = {keyword: _but_for_rounding(keyword, value, settling) for keyword, value in inferred.items()}
         for keyword, value in keywords.items():
             settling.told(keyword, value)
         for keyword in variant.questions.keys() - keywords.keys():
@@ -80,6 +81,14 @@ def _inferred(variant: Variant, name: str, spelled: Spelled) -> dict[str, object
         return dict(variant.infer(spelled.weights))
     except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
         raise CheckpointError(f"the weights have keys of the variant {name!r}, but not its shapes: {error}") from error
+
+
+def _but_for_rounding(keyword: str, value: object, settling: Settling) -> object:
+    """What the weights tell, or of a multiple of ``dim`` what is said, where it is less than a feature from that."""
+    if not isinstance(value, float):
+        return value
+    dim = cast("int", settling.values["dim"])
+    return settling.fitting(keyword, value, lambda said: abs(said - value) * dim < 1)
 
 
 def _leaves_residuals_open(spelled: Spelled) -> bool:
