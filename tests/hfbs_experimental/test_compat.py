@@ -1,6 +1,7 @@
 """The experimental classes: MSST's keywords and defaults, the recipe of their parts, and what they refuse."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import hfbs_model.mel_band_roformer
 from hfbs_experimental.attend import HYPER_CONNECTIONS, MSST_RESIDUALS
 from hfbs_experimental.bs_roformer import BSRoformer
 from hfbs_experimental.mel_band_roformer import MelBandRoformer
-from hfbs_model import BandSplitRotator, MaskEstimator, Parts
+from hfbs_model import BandSplitRotator, MaskEstimator, Parts, load_checkpoint
 
 from .conftest import away_from_start
 
@@ -61,6 +62,27 @@ def test_defaults_are_mssts_experimental_class(kind: type[BandSplitRotator], val
     twin.load_state_dict(model.state_dict())
     audio = torch.randn(1, 1, 3000)
     assert torch.equal(twin(audio), model(audio))
+
+
+CONFIG = """\
+audio: {chunk_size: 4000, sample_rate: 44100}
+training: {target_instrument: vocals}
+model: {dim: 8, depth: 2, use_value_residual_learning: true, num_residual_streams: 2}
+"""
+
+
+def test_its_checkpoint_with_its_yaml_is_the_same_model(tmp_path: Path) -> None:
+    """MSST's class does not set the lowest bin to zero, so that this is not assumed."""
+    torch.manual_seed(0)
+    model = built(BSRoformer, use_value_residual_learning=True, num_residual_streams=2)
+    torch.save(model.state_dict(), tmp_path / "m.ckpt")
+    (tmp_path / "m.yaml").write_text(CONFIG)
+    loaded = load_checkpoint(tmp_path / "m.ckpt", tmp_path / "m.yaml", stft_hop_length=512)
+    audio = torch.randn(1, 1, 3000)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(audio), model(audio))
+    assert "zero_dc: nobody says, assumed is False" in str(loaded.report)
+    assert load_checkpoint(tmp_path / "m.ckpt", tmp_path / "m.yaml", stft_hop_length=512, zero_dc=True).model.zero_dc
 
 
 def test_every_keyword_of_its_own_does_something() -> None:

@@ -24,7 +24,7 @@ from ._registered import registry_source
 from ._report import Report
 from ._settling import Settling, Source
 from ._spellings import Spelled, merged_lora, spelled_as_here, stored_as_half
-from ._translation import MSST_DEFAULTS, translated
+from ._translation import msst_defaults, translated
 from ._variants import settle_variants
 
 type _Path = str | PathLike[str]
@@ -133,7 +133,7 @@ def read_evidence(path: _Path, config: _Path | None, lora: _Path | None, setting
     if config is not None:
         read = read_config(config)
         said, remarks = translated(read, architecture.family, config)
-        sources += [Source("configuration", said), Source("assumed", MSST_DEFAULTS)]
+        sources += [Source("configuration", said), Source("assumed", msst_defaults(read))]
         notes, unused = [*notes, *remarks], read.unused
     return Evidence(path, spelled, architecture, tuple(sources), tuple(notes), unused, content.metadata)
 

@@ -7,9 +7,6 @@ from .._msst import Family, hidden_layers
 from ._config import Config
 from ._keywords import check_model_section
 
-MSST_DEFAULTS: dict[str, object] = {"stft_win_length": 2048, "zero_dc": True, "skip_connection": False}
-"""What MSST takes where its YAML leaves out what weights do not tell, as far as YAML files do leave it out."""
-
 _ONLY_IN_EXPERIMENTAL_CLASSES = {"num_residual_streams", "use_value_residual_learning"}
 
 
@@ -35,7 +32,7 @@ def translated(config: Config, family: Family, where: str | PathLike[str]) -> tu
             model["mask_estimator_depth"] = hidden_layers(family, depth)
         except ValueError as error:
             raise ConfigError(f"section 'model' of {where}: {error}") from error
-    if _ONLY_IN_EXPERIMENTAL_CLASSES & model.keys():
+    if _is_of_experimental_class(config):
         model["msst_residuals"] = True
 
     model.pop("match_input_audio_length", None)
@@ -52,3 +49,15 @@ def translated(config: Config, family: Family, where: str | PathLike[str]) -> tu
             "make them one"
         )
     return {**config.settings, **model}, notes
+
+
+def msst_defaults(config: Config) -> dict[str, object]:
+    """What MSST takes where its YAML leaves out what weights do not tell, as far as YAML files do leave it out.
+
+    Its experimental classes have nothing that sets the lowest bin to zero.
+    """
+    return {"stft_win_length": 2048, "zero_dc": not _is_of_experimental_class(config), "skip_connection": False}
+
+
+def _is_of_experimental_class(config: Config) -> bool:
+    return any(config.model.get(name) is not None for name in _ONLY_IN_EXPERIMENTAL_CLASSES)
