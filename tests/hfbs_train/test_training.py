@@ -187,10 +187,11 @@ def test_songs_held_in_memory_give_the_weights_of_songs_on_disk(tiny_run: Build,
     assert_equal(run(held, tmp_path / "memory"), weights)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, strategy: str):
+@pytest.mark.parametrize(("strategy", "use_pope"), [("ddp", False), ("fsdp", False), ("fsdp", True)])
+def test_two_processes_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, strategy: str, use_pope: bool):
+    """Where layers share what gives positions, too: RoPE's frequencies, which are not trained, and PoPE's offsets."""
     machines = {"accelerator": "cpu", "devices": 2, "strategy": strategy, "threads": 1}
-    assert_like_one_process(tiny_run, tmp_path, machines, [([], {})])
+    assert_like_one_process(tiny_run, tmp_path, machines, [([], {})], depth=2, use_pope=use_pope)
 
 
 @pytest.mark.parametrize("started_by", ["torchrun", "slurm"])
@@ -215,10 +216,14 @@ def test_two_machines_give_the_weights_of_one(tiny_run: Build, tmp_path: Path, s
 
 
 def assert_like_one_process(
-    tiny_run: Build, folder: Path, machines: dict[str, Any], launched: list[tuple[list[str], dict[str, str]]]
+    tiny_run: Build,
+    folder: Path,
+    machines: dict[str, Any],
+    launched: list[tuple[list[str], dict[str, str]]],
+    **model: Any,
 ) -> None:
     """That 20 steps give the same weights by commands, each started by a module and with variables of its own."""
-    model = tiny_run()["model"] | {"ff_dropout": 0.0}
+    model = tiny_run()["model"] | {"ff_dropout": 0.0} | model
     single = run(tiny_run(model=model, steps=20, save_every=20), folder / "single")
     configuration = folder / "double.yaml"
     configuration.write_text(json.dumps(tiny_run(model=model, steps=20, save_every=10, machines=machines)))
@@ -269,23 +274,29 @@ def test_weights_and_biases_take_the_parts_of_a_run_for_one(
             assert name in part.read_bytes()
 
 
-def test_the_mean_of_weights_is_what_is_saved(tiny_run: Build, tmp_path: Path):
-    means = run(tiny_run(ema_decay=0.9), tmp_path / "mean")
-    weights = run(tiny_run(ema_decay=None), tmp_path / "weights")
+@pytest.mark.parametrize("use_pope", [False, True])
+def test_the_mean_of_weights_is_what_is_saved(tiny_run: Build, tmp_path: Path, use_pope: bool):
+    """PoPE's offsets are one weight under a name in each layer."""
+    model = tiny_run()["model"] | {"depth": 2, "use_pope": use_pope}
+    means = run(tiny_run(ema_decay=0.9, model=model), tmp_path / "mean")
+    weights = run(tiny_run(ema_decay=None, model=model), tmp_path / "weights")
     state = torch.load(tmp_path / "mean" / "state.pt", weights_only=True)
     assert_equal(state["weights"], weights)
-    assert any(not torch.equal(means[name], weights[name]) for name in weights)
+    trained = [name for name in weights if not name.endswith(("freqs", "window"))]
+    assert all(not torch.equal(means[name], weights[name]) for name in trained)
 
 
-def test_adapters_are_trained_alone_and_merged_into_what_is_saved(tiny_run: Build, tmp_path: Path):
-    run(tiny_run(), tmp_path / "first")
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_adapters_are_trained_alone_and_merged_into_what_is_saved(tiny_run: Build, tmp_path: Path, optimizer: str):
+    """Linear attention, too, has something of the name, which is no linear layer."""
+    run(tiny_run(model=tiny_run()["model"] | {"linear_transformer_depth": 1}), tmp_path / "first")
     start = tmp_path / "first" / "checkpoints" / "last.safetensors"
     before = load_checkpoint(start).model.state_dict()
     configuration = tiny_run(
         model={},
         start={"checkpoint": str(start)},
         lora={"rank": 2, "targets": ["to_qkv"]},
-        optimizer={"learning_rate": 0.1},
+        optimizer={"kind": optimizer, "learning_rate": 0.1},
     )
     after = run(configuration, tmp_path / "adapted")
     assert after.keys() == before.keys()

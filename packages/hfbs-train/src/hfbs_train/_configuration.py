@@ -80,7 +80,7 @@ class AdamW:
     Attributes:
         learning_rate: At its highest; the schedule multiplies it.
         betas: Decay of the means of gradients and of their squares.
-        weight_decay: Of weights with two axes or more; gains and biases have none.
+        weight_decay: Of matrices and kernels; gains and offsets have none.
     """
 
     kind: Literal["adamw"] = "adamw"

@@ -14,6 +14,9 @@ class Ema:
         model: Whose weights.
         decay: Share of the mean that is kept at each step. Over the first steps it is ``(1 + n) / (10 + n)``, so that
             random weights are soon forgotten.
+
+    Attributes:
+        means: By name; a weight that the model has under several has the first of them.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -2,6 +2,8 @@
 
 import resource
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -97,11 +99,21 @@ def _strategy(settings: Machines) -> Strategy:
 
 
 def _sharded(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
-    """Share out each transformer of the trunk and each mask estimator by itself, then the rest."""
+    """Share out each transformer of the trunk and each mask estimator by itself, then the rest.
+
+    What gives positions is one for the transformers of an axis. Where it is not trained, as RoPE's frequencies are not,
+    every process has the whole of it; where it is, as PoPE's offsets are, these transformers are shared out together.
+    """
     separator = cast("BandSplitRotator", model)
-    in_trunk = (transformer for layer in separator.layers for transformer in cast("nn.ModuleList", layer))
-    for module in (*in_trunk, *separator.mask_estimators, separator):
-        fully_shard(module, mesh=mesh["data_parallel"])
+    axes = [list(axis) for axis in zip(*cast("Iterable[nn.ModuleList]", separator.layers), strict=True)]
+    uses = Counter(weight for axis in axes for transformer in axis for weight in transformer.parameters())
+    shared = {weight for weight, count in uses.items() if count > 1}
+    for weight in shared:
+        weight.data = weight.to(mesh.device_type)
+    together = any(weight.requires_grad for weight in shared)
+    in_trunk = axes if together else [[transformer] for axis in axes for transformer in axis]
+    for modules in (*in_trunk, *([estimator] for estimator in separator.mask_estimators), [separator]):
+        fully_shard(modules, mesh=mesh["data_parallel"], ignored_params=None if together else shared)
     return model
 
 

@@ -1,12 +1,12 @@
 """The model that a run trains, from its configuration."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hfbs_model import BandSplitRotator, Checkpoint, CheckpointError, ConfigError, load_checkpoint, reband
 from hfbs_model.bs_roformer import BSRoformer
@@ -56,20 +56,23 @@ def with_adapters(model: BandSplitRotator, settings: Lora) -> None:
         raise ConfigurationError(
             f"lora needs peft, which cannot be imported ({error}): pip install 'hfbs-train[lora]'"
         ) from error
+    # Modules of these names may be of another kind elsewhere, as in linear attention.
+    modules = cast("Iterable[tuple[str, nn.Module]]", model.named_modules())
+    linear = [f".{name}" for name, module in modules if isinstance(module, nn.Linear)]
+    targets = [name[1:] for name in linear if name.endswith(tuple(f".{target}" for target in settings.targets))]
+    if not targets:
+        raise ConfigurationError(
+            f"lora.targets: no linear layer is named {' or '.join(settings.targets)}; take to_qkv, to_out.0, to_gates"
+        )
     adapters = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=cast("int", settings.alpha),  # any number does
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
+        target_modules=targets,
     )
     for weight in model.parameters():
         weight.requires_grad_(False)
-    try:
-        peft.inject_adapter_in_model(adapters, model)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"lora.targets: no linear layer is named {' or '.join(settings.targets)}; take to_qkv, to_out.0, to_gates"
-        ) from error
+    peft.inject_adapter_in_model(adapters, model)
 
 
 _ADAPTER = re.compile(r"(.*)\.lora_([AB])\.default\.weight")

@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 
 class AudioMixedPrecision(MixedPrecision):
     """Fabric's mixed precision, but the model gets its audio as it is: in half precision, it would be noisy 40 to 60 dB
-    below full scale. And where several optimizers take a step, all of them take it or none, and float16's scale is renewed
-    after the last of them.
+    below full scale. And where there are several optimizers, all of them take a step or none, and float16's scale is
+    renewed after the last of them.
 
     Args:
         dtype: ``torch.bfloat16`` or ``torch.float16``.

@@ -37,9 +37,12 @@ class Progress:
 
 def full_weights(stepper: Stepper) -> dict[str, Tensor]:
     """The model's weights, or their means over steps, whole on every process."""
-    means = {} if stepper.ema is None else stepper.ema.means
     weights = cast("dict[str, Tensor]", stepper.model.state_dict())
-    return {name: whole(means.get(name, weight)) for name, weight in weights.items()}
+    if stepper.ema is not None:
+        first_names = {weight: name for name, weight in stepper.model.named_parameters()}
+        for name, weight in stepper.model.named_parameters(remove_duplicate=False):
+            weights[name] = stepper.ema.means.get(first_names[weight], weight)
+    return {name: whole(weight) for name, weight in weights.items()}
 
 
 def save_state(path: Path, stepper: Stepper, progress: Progress) -> None:
