@@ -25,6 +25,7 @@ from hfbs_separate._decode import SongFile, decode
 from hfbs_separate._device import resolve_precision
 from hfbs_separate._encode import Encoder
 from hfbs_separate._options import EXTENSIONS, SAMPLE_FORMATS, SampleFormat
+from hfbs_separate._write import StemsWriter
 from hfbs_separate.cli import main
 
 HFBS = Path(sys.executable).with_name("hfbs")
@@ -599,6 +600,75 @@ def test_what_ends_a_forced_run_while_it_encodes_leaves_stems_and_record_as_they
     monkeypatch.setattr(Encoder, "close", interrupted)
     assert separate(song, "--format", "flac", "--force", "--overlap", 1).exit_code == 130
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+LEFT_ALONE = "1 song left alone, whose stems are there"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["--stems", "vocals"], ["--stems", "other"]),
+        (["--stems", "other"], ["--stems", "vocals", "--overlap", "4"]),
+        ([], ["--format", "flac"]),
+        (["--format", "mp3"], ["--format", "flac", "--stems", "vocals"]),
+    ],
+)
+def test_a_run_keeps_what_the_record_says_of_stems_that_it_does_not_replace(
+    separate: Callable[..., Result], song: Path, one: list[str], other: list[str]
+) -> None:
+    for words in (one, other):
+        result = separate(song, *words)
+        assert result.exit_code == 0, result.output
+    for words in (one, other, one):
+        again = separate(song, *words, "--skip-existing")
+        assert again.exit_code == 0, again.output
+        assert again.stderr.splitlines()[-1] == LEFT_ALONE
+    forced = separate(song, *one, "--shifts", "2", "--force")
+    assert forced.exit_code == 0, forced.output
+    assert separate(song, *other, "--skip-existing").stderr.splitlines()[-1] == LEFT_ALONE
+    assert "made with other settings" in separate(song, *one, "--skip-existing").stderr
+
+
+def test_the_record_tells_of_each_stem_once(separate: Callable[..., Result], song: Path, tmp_path: Path) -> None:
+    again = ["--stems", "vocals", "--force"]
+    for words in ([], again, ["--format", "flac"], [*again, "--shifts", "2"]):
+        assert separate(song, *words).exit_code == 0
+    record = json.loads((tmp_path / "out" / "My song [live]" / "separation.json").read_text())
+    told = [[stem["file"] for stem in run["stems"].values()] for run in (record, *record.pop("earlier"))]
+    assert told == [["vocals.wav"], ["vocals.flac", "other.flac"], ["other.wav"]]
+
+
+def test_what_ends_a_run_while_stems_take_their_places_takes_nothing_from_the_record_of_others(
+    separate: Callable[..., Result], song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert separate(song, "--stems", "vocals").exit_code == 0
+    put = StemsWriter.put
+
+    def interrupted(writer: StemsWriter) -> None:
+        put(writer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StemsWriter, "put", interrupted)
+        assert separate(song, "--stems", "other").exit_code == 130
+    assert separate(song, "--stems", "vocals", "--skip-existing").stderr.splitlines()[-1] == LEFT_ALONE
+    assert len(separate(song, "--stems", "other", "--skip-existing").stdout.splitlines()) == 1
+    for stem in ("vocals", "other"):
+        assert separate(song, "--stems", stem, "--skip-existing").stderr.splitlines()[-1] == LEFT_ALONE
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"stems": 1}', '{"stems": {"a": {}}}', '{"earlier": {}}', "null"])
+def test_a_record_that_is_none_of_ours_says_nothing(
+    separate: Callable[..., Result], song: Path, tmp_path: Path, content: str
+) -> None:
+    record = tmp_path / "out" / "My song [live]" / "separation.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(content)
+    assert separate(song).exit_code == 0
+    assert "earlier" not in json.loads(record.read_text())
+    record.write_text(content)
+    assert "made with other settings" in separate(song, "--skip-existing").stderr
 
 
 def test_a_folder_keeps_its_structure_and_its_own_stems_are_no_songs(

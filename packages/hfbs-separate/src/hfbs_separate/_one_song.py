@@ -133,7 +133,7 @@ def separate_song(
                         write(block)
                 gain = writer.encode(bar("encoding") if sample_format != "float" else None)
                 if any(exists(file) for file in (*job.files.values(), job.record)):
-                    write_record(job.record, unfinished())
+                    write_record(job.record, unfinished(job))
                 writer.put()
             sizes = {stem: file.stat().st_size for stem, file in files.items()}
             for stem, file in files.items():

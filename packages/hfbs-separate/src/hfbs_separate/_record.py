@@ -1,4 +1,7 @@
-"""The file beside a song's stems that says how they were made: enough to make them again, and to see that they are."""
+"""The file beside a song's stems that says how they were made: enough to make them again, and to see that they are.
+
+It tells of the last run, and below ``earlier`` of those before it, as far as their stems were not replaced.
+"""
 
 import hashlib
 import json
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 from ._places import Job
 from ._remote import Place, content_of, exists, fingerprint
@@ -17,6 +20,7 @@ from ._source import STANDARD_INPUT
 type Json = Mapping[str, object]
 
 _PACKAGES = ("hfbs-separate", "hfbs-model", "hfbs-attention", "hfbs-filterbanks", "torch", "soxr", "av")
+_NOT_OURS = (ValueError, KeyError, TypeError, AttributeError)  # what reading another program's file may raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +71,23 @@ def written(
         notes: what a person was told.
         seconds: how long it took.
     """
-    folder = job.record.parent
     document = {
         **recipe.entries(),
         "song": {"path": str(job.song), **_identity(job.song), **song},
         "gain": gain,
-        "stems": {
-            name: {"file": os.path.relpath(str(file), str(folder)), "bytes": sizes[name]}
-            for name, file in job.files.items()
-        },
+        "stems": {name: {"file": file, "bytes": sizes[name]} for name, file in _files(job).items()},
         "notes": notes,
         "computed_on": computed_on,
         "versions": {package: version(package) for package in _PACKAGES},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
     }
-    return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode()
+    return _text(document, job)
 
 
-def unfinished() -> bytes:
+def unfinished(job: Job) -> bytes:
     """A record to stand beside stems while others take their places: until the last has, they may be of two kinds."""
-    return (json.dumps({"unfinished": True}) + "\n").encode()
+    return _text({"unfinished": True}, job)
 
 
 def state(job: Job, recipe: Recipe) -> Literal["done", "other", "open"]:
@@ -105,21 +105,52 @@ def state(job: Job, recipe: Recipe) -> Literal["done", "other", "open"]:
     if not exists(job.record):
         return "done"  # another program's, or the process was killed before its last step: stems are whole
     try:
-        document = cast("dict[str, object]", json.loads(content_of(job.record)))
-        if document.get("unfinished"):
-            return "open"
-        stems = cast("dict[str, dict[str, object]]", document["stems"])
-        song = cast("dict[str, object]", document["song"])
-        said = {name: document[name] for name in recipe.entries()}
-        sizes = {name: stem["bytes"] for name, stem in stems.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):  # not one of ours
+        document: dict[str, Any] = json.loads(content_of(job.record))
+        if any(_made(job, recipe, run) for run in _runs(document)):
+            return "done"
+        return "open" if document.get("unfinished") else "other"
+    except _NOT_OURS:
         return "other"
-    same = (
-        said == json.loads(json.dumps(recipe.entries()))
-        and sizes == {name: _size(file) for name, file in job.files.items()}
-        and all(song.get(name) == value for name, value in _identity(job.song).items())
+
+
+def _text(document: Json, job: Job) -> bytes:
+    """A record, with what the one that is there says of stems that this one does not tell of."""
+    earlier = _earlier(job)
+    kept = {"earlier": earlier} if earlier else {}
+    return (json.dumps({**document, **kept}, indent=1, ensure_ascii=True) + "\n").encode()
+
+
+def _earlier(job: Job) -> list[Json]:
+    """The runs whose stems a job leaves alone, newest first, each with such stems alone."""
+    replaced = set(_files(job).values())
+    try:
+        runs = _runs(json.loads(content_of(job.record)))
+        left = [{name: stem for name, stem in run["stems"].items() if stem["file"] not in replaced} for run in runs]
+    except (FileNotFoundError, *_NOT_OURS):
+        return []
+    return [{**run, "stems": stems} for run, stems in zip(runs, left, strict=True) if stems]
+
+
+def _runs(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs that a record tells of, newest first: not the last where that was ended while stems were replaced."""
+    last = {name: value for name, value in document.items() if name != "earlier"}
+    return [*([] if document.get("unfinished") else [last]), *document.get("earlier", [])]
+
+
+def _made(job: Job, recipe: Recipe, run: dict[str, Any]) -> bool:
+    """Whether a run made a job's stems by this recipe from the song as it is now."""
+    return (
+        {name: run[name] for name in recipe.entries()} == json.loads(json.dumps(recipe.entries()))
+        and {name: stem["bytes"] for name, stem in run["stems"].items()}
+        == {name: _size(file) for name, file in job.files.items()}
+        and all(run["song"].get(name) == value for name, value in _identity(job.song).items())
     )
-    return "done" if same else "other"
+
+
+def _files(job: Job) -> dict[str, str]:
+    """Where a job's stems are, seen from its record."""
+    folder = str(job.record.parent)
+    return {name: os.path.relpath(str(file), folder) for name, file in job.files.items()}
 
 
 def _size(file: Place) -> object:
