@@ -219,6 +219,13 @@ def test_multiples_of_mask_heads_are_saved_as_they_were_given(tiny: Tiny, tmp_pa
             load_checkpoint(tmp_path / "m.safetensors", **far)
 
 
+def test_a_list_says_what_a_tuple_says(tiny: Tiny, tmp_path: Path) -> None:
+    model = tiny(parts=composed({"hyperace": HEADS["hyperace"]}))
+    save_checkpoint(Checkpoint(model, ("vocals",), 44100, 4000), tmp_path / "m.safetensors")
+    for dims in ([4] * 4, (4,) * 4):
+        assert load_checkpoint(tmp_path / "m.safetensors", hyperace_dims=dims).model.parts.recipe == model.parts.recipe
+
+
 def test_the_recipe_holds_every_keyword_with_the_value_that_counts() -> None:
     manifold = {"num_residual_streams": 2, "hyper_connections": "manifold"}
     parts = composed({"biased-attention": {}, "hyper-connections": manifold})

@@ -149,6 +149,17 @@ def test_what_is_left_out_is_mssts_default(write: Write, omitted: tuple[str, ...
     assert load_checkpoint(*paths).model.layout.num_bands == 60
 
 
+def test_a_list_says_what_a_tuple_says(write: Write) -> None:
+    lists = {"freqs_per_bands": [3, 5, 9, 16], "multi_stft_resolutions_window_sizes": [64, 32]}
+    weights, config = write(said=lists)
+    assert "!!python/tuple" not in config.read_text(encoding="utf-8")
+    for said in ({}, lists):
+        model = load_checkpoint(weights, config, **said).model
+        assert (model.keywords["freqs_per_bands"], model.loss_settings.window_sizes) == ((3, 5, 9, 16), (64, 32))
+    with pytest.raises(CheckpointError, match=r"freqs_per_bands: .* the arguments say \(3, 30\)"):
+        load_checkpoint(weights, config, freqs_per_bands=[3, 30])
+
+
 def test_a_custom_overlapping_layout_loads_by_its_matrix(tmp_path: Path) -> None:
     matrix = [[1] * 20 + [0] * 13, [0] * 9 + [1] * 24]
     keywords = {name: value for name, value in BS.items() if name not in ("freqs_per_bands", "mask_estimator_depth")}

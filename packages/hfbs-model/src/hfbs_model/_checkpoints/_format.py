@@ -175,10 +175,7 @@ def _keywords_from_json(model: Mapping[str, object], path: str | PathLike[str]) 
             keywords["mask_filter_bank"] = BandLayout.from_json(layout)
         except ValueError as error:
             raise CheckpointError(f"the layout in {path} is damaged: {error}; download it again") from error
-    return {
-        name: tuple(cast("list[object]", value)) if isinstance(value, list) else value
-        for name, value in keywords.items()
-    }
+    return keywords
 
 
 def _saved_tensors(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:

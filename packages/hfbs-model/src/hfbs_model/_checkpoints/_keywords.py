@@ -39,7 +39,8 @@ def check_model_section(keywords: Mapping[Any, object], where: str | PathLike[st
 
 
 def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, object]:
-    """Settings as they count: one stem's name for a list of one; ``place`` says where ``{}`` stands, for messages.
+    """Settings as they count: one stem's name for a list of one, and lists as tuples; ``place`` says where ``{}`` stands,
+    for messages.
 
     Raises:
         ConfigError: Names the keyword, what it is, and the value.
@@ -49,9 +50,12 @@ def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, ob
         settings["stems"] = [settings["stems"]]
     for name, value in settings.items():
         _check(name, value, place.format(name))
-    if isinstance(stems := settings.get("stems"), list | tuple):
-        settings["stems"] = tuple(cast("Sequence[str]", stems))
-    return settings
+    return {name: in_a_row(name, value) for name, value in settings.items()}
+
+
+def in_a_row(name: str, value: object) -> object:
+    """A keyword's value as it is compared: a list, as files have them, as a tuple; but a matrix as it is."""
+    return tuple(cast("list[object]", value)) if isinstance(value, list) and name != "mask_filter_bank" else value
 
 
 def _check(name: str, value: object, place: str) -> None:

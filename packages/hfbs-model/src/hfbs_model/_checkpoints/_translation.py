@@ -5,7 +5,7 @@ from os import PathLike
 from .._errors import ConfigError
 from .._msst import Family, hidden_layers
 from ._config import Config
-from ._keywords import check_model_section
+from ._keywords import check_model_section, in_a_row
 
 _ONLY_IN_EXPERIMENTAL_CLASSES = {"num_residual_streams", "use_value_residual_learning"}
 
@@ -21,7 +21,7 @@ def translated(config: Config, family: Family, where: str | PathLike[str]) -> tu
     Raises:
         ConfigError: A value of the wrong type, or two that contradict each other.
     """
-    model = {name: value for name, value in config.model.items() if value is not None}
+    model = {name: in_a_row(name, value) for name, value in config.model.items() if value is not None}
     check_model_section(config.model, where)
     notes = list(config.notes)
 

@@ -7,6 +7,7 @@ from typing import cast
 
 from .._errors import CheckpointError
 from .._parts import Parts, Variant
+from ._keywords import in_a_row
 from ._settling import Settling
 from ._spellings import Spelled
 
@@ -78,7 +79,7 @@ def settle_variants(settling: Settling, spelled: Spelled) -> Parts:
 
 def _inferred(variant: Variant, name: str, spelled: Spelled) -> dict[str, object]:
     try:
-        return dict(variant.infer(spelled.weights))
+        return {keyword: in_a_row(keyword, value) for keyword, value in variant.infer(spelled.weights).items()}
     except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
         raise CheckpointError(f"the weights have keys of the variant {name!r}, but not its shapes: {error}") from error
 
