@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -210,6 +211,38 @@ def test_a_real_pipe_is_answered_before_it_ends_and_may_be_closed(tiny_checkpoin
     assert "warning: what reads standard output has closed it" in told
     assert "Traceback" not in told
     assert "Exception ignored" not in told
+
+
+def test_an_input_that_cannot_be_read_is_told_in_a_line(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(PcmReader, "blocks", failing)
+    result = live(b"")
+    assert (result.exit_code, result.stdout_bytes) == (2, b"")
+    assert result.stderr.splitlines()[-1] == "hfbs: error: standard input cannot be read: input/output error"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has /dev/full")
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        ("<&-", "standard input and output are raw PCM, so both must be pipes or files, neither closed nor a terminal"),
+        (">&-", "standard input and output are raw PCM, so both must be pipes or files, neither closed nor a terminal"),
+        (">/dev/full", "standard output cannot be written: no space left on device"),
+    ],
+)
+def test_real_pipes_that_are_closed_or_full_are_told_in_a_line(
+    tiny_checkpoint: tuple[Path, Path], tmp_path: Path, redirection: str, message: str
+) -> None:
+    weights, config = tiny_checkpoint
+    (tmp_path / "in").write_bytes(pcm(noise(4000)))
+    live = shlex.join(map(str, [HFBS, "live", "--checkpoint", weights, "--config", config, "--device", "cpu"]))
+    words = ["sh", "-c", f"{live} <in >out {redirection}"]
+    ended = subprocess.run(words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith(f"hfbs: error: {message}"), ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

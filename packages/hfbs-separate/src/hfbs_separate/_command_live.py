@@ -2,22 +2,23 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 import numpy as np
 
 from ._checkpoint_option import ABOUT_DEMO, CHECKPOINT, DEMO
-from ._errors import OptionError, SeparationError
+from ._errors import AudioFileError, OptionError, OutputError, SeparationError
 from ._loading import loaded_checkpoint
 from ._model import with_instrumental
 from ._pcm import PCM_FORMATS, PcmFormat, PcmReader, PcmWriter
 from ._separator_options import COMPILE, PRECISION, checked_devices, known_devices, needed_settings
 from ._settings_option import settings_options
+from ._source import reason
 from ._types import Audio
 from .demo import MODEL
 from .terminal import Speech, Terminal, clock
@@ -162,10 +163,10 @@ def live(
             "--sound opens devices as the model needs them, and plays one stem: leave out --rate, --channels and "
             "further stems"
         )
-    if not sound and (sys.stdin.isatty() or sys.stdout.isatty()):
+    if not sound and not (_carries_audio(sys.stdin) and _carries_audio(sys.stdout)):
         raise click.UsageError(
-            "standard input and output are raw PCM, so both must be pipes or files, not a terminal: see hfbs live "
-            "--help, or add --sound"
+            "standard input and output are raw PCM, so both must be pipes or files, neither closed nor a terminal: see "
+            "hfbs live --help, or add --sound"
         )
     with terminal.busy(f"loading {checkpoint.name}"):
         known = loaded_checkpoint(checkpoint, config, lora, needed_settings(settings, {"chunk_seconds": chunk_seconds}))
@@ -189,12 +190,17 @@ def live(
             _between_pipes(separator, sample_format, channels, listener)
     except KeyboardInterrupt:
         interrupted = not sound  # there it is how to end
-    except (OptionError, SeparationError) as error:
+    except (AudioFileError, OptionError, OutputError, SeparationError) as error:
         raise click.ClickException(str(error)) from error
     finally:
         if listener.heard:
             listener.report()
     context.exit(130 if interrupted else 0)
+
+
+def _carries_audio(stream: TextIO | None) -> bool:
+    """Whether a standard stream may be raw PCM; one that was closed before this process began is None."""
+    return stream is not None and not stream.isatty()
 
 
 def _check_stream(checkpoint: "Checkpoint", rate: int | None, channels: int | None, sample_format: PcmFormat) -> None:
@@ -309,7 +315,7 @@ def _between_pipes(separator: "LiveSeparator", sample_format: PcmFormat, channel
             writer.write(given)
 
     try:
-        for block in reader.blocks(separator.plan.hop):
+        for block in _heard(reader, separator.plan.hop):
             give(_processed(separator, np.broadcast_to(block, (separator.audio_channels, block.shape[1])), listener))
             listener.heard += block.shape[1]
             listener.look()
@@ -320,6 +326,9 @@ def _between_pipes(separator: "LiveSeparator", sample_format: PcmFormat, channel
     except BrokenPipeError:
         _close_output()
         listener.warn("what reads standard output has closed it")
+    except OSError as error:
+        _close_output()
+        raise OutputError(f"standard output cannot be written: {reason(error)}") from error
     if reader.left_over:
         count = len(reader.left_over)
         listener.warn(
@@ -329,6 +338,13 @@ def _between_pipes(separator: "LiveSeparator", sample_format: PcmFormat, channel
     if writer.clipped:
         listener.warn(f"{writer.clipped} samples were beyond what {sample_format} holds, and clipped")
         listener.facts["clipped"] = writer.clipped
+
+
+def _heard(reader: PcmReader, most: int) -> Iterator[Audio]:
+    try:
+        yield from reader.blocks(most)
+    except OSError as error:
+        raise AudioFileError(f"standard input cannot be read: {reason(error)}") from error
 
 
 def _processed(separator: "LiveSeparator", block: Audio, listener: _Listener) -> Mapping[str, Audio]:

@@ -37,7 +37,11 @@ class PcmReader:
         self._channels = channels
 
     def blocks(self, most: int) -> Iterator[Audio]:
-        """Float32, (channel, time), of up to ``most`` samples: whatever has come, without waiting for more."""
+        """Float32, (channel, time), of up to ``most`` samples: whatever has come, without waiting for more.
+
+        Raises:
+            OSError: the pipe cannot be read.
+        """
         frame = self._type.itemsize * self._channels
         while data := self._pipe.read1(most * frame - len(self.left_over)):
             data = self.left_over + data
@@ -64,7 +68,7 @@ class PcmWriter:
         """Write float32, (channel, time).
 
         Raises:
-            BrokenPipeError: nobody reads any more.
+            OSError: the pipe cannot be written; BrokenPipeError: nobody reads any more.
         """
         if self._type.kind == "i":
             scaled = np.rint(audio * _FULL_SCALE)
