@@ -39,8 +39,8 @@ def check_model_section(keywords: Mapping[Any, object], where: str | PathLike[st
 
 
 def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, object]:
-    """Settings as they count: one stem's name for a list of one, and lists as tuples; ``place`` says where ``{}`` stands,
-    for messages.
+    """Settings as they count: one stem's name for a list of one, and lists as tuples; ``place`` says where ``{}``
+    stands, for messages.
 
     Raises:
         ConfigError: Names the keyword, what it is, and the value.
@@ -55,7 +55,9 @@ def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, ob
 
 def in_a_row(name: str, value: object) -> object:
     """A keyword's value as it is compared: a list, as files have them, as a tuple; but a matrix as it is."""
-    return tuple(cast("list[object]", value)) if isinstance(value, list) and name != "mask_filter_bank" else value
+    if name == "mask_filter_bank" or not isinstance(value, list):
+        return value
+    return tuple(cast("list[object]", value))
 
 
 def _check(name: str, value: object, place: str) -> None:
