@@ -48,6 +48,8 @@ def test_numbers_without_a_point_are_numbers(tiny_run: Build, tmp_path: Path):
         ({"schedule": {"kind": "step"}}, "schedule.kind must be one of constant, cosine, linear, exponential"),
         ({"stems": []}, "stems must name at least one stem"),
         ({"stems": ["vocals", "vocals"]}, "stems must be different names"),
+        ({"stems": [{"vocals": ["vocals"]}, "drums"]}, "stems must be a list of names, or a mapping of names to files"),
+        ({"stems": [1, 2]}, "stems must be a list of names, or a mapping of names to files"),
         ({"residual": "drums"}, "residual must be a name that no stem has, got drums"),
         ({"residual": ""}, "residual must be a name that no stem has, got "),
         ({"data": {"songs": []}}, "data: songs must name at least one folder"),

@@ -402,6 +402,8 @@ def test_two_terms_of_one_kind_have_names() -> None:
             r"must be at least 0, and one of them above, got \(0\.0, 0\.0, 0\.0\)",
         ),
         (["l1", "l1"], r"losses: two terms are called 'l1'; give one of them another `name`"),
+        ([{"kind": "l1", "name": "loss"}], r"losses: a term is called 'loss', which a run's figures have already"),
+        ([{"kind": "l1", "name": "step"}], r"losses: a term is called 'step', which a run's figures have already"),
         ([{"kind": "l1", "weight": 0}], r"losses: no term has a weight above 0, so there is nothing to minimise"),
     ],
 )

@@ -104,6 +104,15 @@ def test_what_is_left_out_is_named(tmp_path: Path):
     [
         ("num_bands: 60", "feature_dim: 3", "neither freqs_per_bands (BS-RoFormer) nor num_bands"),
         ("lr: 5.0e-05", "lr: fast", "training.lr must be a number, got 'fast'"),
+        ("loudness_min: 0.5", "loudness_min: 0", "augmentations.loudness_min must be above 0, got 0"),
+        ("!!python/tuple [0.2, 0.02]", "0.3", "augmentations.mixup_probs must be a list, got 0.3"),
+        ("!!python/tuple [0.2, 0.02]", "[often]", "augmentations.mixup_probs must be a number, got 'often'"),
+        ("channel_shuffle: 0.5", "channel_shuffle: ", "augmentations.all.channel_shuffle must be a number, got None"),
+        (
+            "all: {channel_shuffle: 0.5",
+            "all: 3\n  none: {channel_shuffle: 0.5",
+            "augmentations.all must be a mapping, got 3",
+        ),
         ("training:", "training: 3\nother:", "section training must be a mapping, got 3"),
     ],
 )

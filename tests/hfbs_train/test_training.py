@@ -16,15 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner
 from torch import Tensor
 
 from hfbs_model import BandSplitRotator, load_checkpoint
+from hfbs_separate import DatasetError
 from hfbs_separate.terminal import Terminal
 from hfbs_train import ConfigurationError, RunConfiguration, RunError, train
+from hfbs_train._configuration import Logs
+from hfbs_train._logs import opened
 from hfbs_train._steps import Stepper
 from hfbs_train.cli import main
+
+from .conftest import RATE
 
 type Build = Callable[..., dict[str, Any]]
 
@@ -84,6 +90,7 @@ KILLED = """
 import json, os, sys
 from pathlib import Path
 import torch
+from hfbs_separate import DatasetError
 from hfbs_separate.terminal import Terminal
 from hfbs_train import RunConfiguration, train
 import hfbs_train._run
@@ -349,6 +356,63 @@ def test_validation_keeps_the_best_checkpoints(tiny_run: Build, songs: Path, tmp
     assert pictures[0].read_bytes().startswith(b"\x89PNG")
 
 
+def test_fewer_checkpoints_are_kept_from_when_fewer_are_wanted(tiny_run: Build, songs: Path, tmp_path: Path):
+    validation = {"songs": [str(songs)], "every": 1, "keep": 3}
+    run(tiny_run(steps=6, validation=validation), tmp_path / "whole")
+    end(tiny_run(steps=6, validation=validation), tmp_path / "ended", 4, pytest.MonkeyPatch())
+    run(tiny_run(steps=6, validation=validation | {"keep": 1}), tmp_path / "ended")
+
+    def best(folder: str) -> list[str]:
+        kept = (tmp_path / folder / "checkpoints").glob("step-*")
+        return sorted(
+            (path.name for path in kept), key=lambda name: float(name.split("-sdr-")[1].removesuffix(".safetensors"))
+        )
+
+    assert len(best("whole")) == 3
+    assert best("ended") == best("whole")[-1:]
+
+
+def test_validation_takes_stems_as_training_does(tiny_run: Build, songs: Path, tmp_path: Path):
+    """Sums and differences of files, of different lengths, of which validation reads a part."""
+    for song in songs.iterdir():
+        place = tmp_path / "songs" / song.name
+        place.mkdir(parents=True)
+        vocals, drums = (soundfile.read(song / f"{name}.wav", dtype="float32")[0] for name in ("vocals", "drums"))
+        soundfile.write(place / "vocals.wav", vocals[:-100], RATE, subtype="FLOAT")
+        soundfile.write(place / "mixture.wav", vocals + drums, RATE, subtype="FLOAT")
+    validation = {"every": 1, "seconds": 1.0}
+
+    def measured(folder: str, stems: dict[str, list[str]], place: Path) -> list[list[str]]:
+        data = {"songs": [str(songs)], "workers": 0} if place == songs else {"songs": [str(place)], "workers": 0}
+        model = tiny_run()["model"]
+        run(
+            tiny_run(stems=stems, data=data, model=model, steps=1, validation=validation | {"songs": [str(place)]}),
+            tmp_path / folder,
+        )
+        return [row for row in figures(tmp_path / folder) if row[1].startswith("valid")]
+
+    apart = measured("apart", {"vocals": ["vocals"], "drums": ["drums"]}, songs)
+    taken_away = measured("taken away", {"vocals": ["vocals"], "drums": ["mixture", "-vocals"]}, tmp_path / "songs")
+    assert [name for _, name, _ in apart] == [name for _, name, _ in taken_away]
+    for (_, _, here), (_, _, there) in zip(apart, taken_away, strict=True):
+        assert float(here) == pytest.approx(float(there), abs=0.3)
+
+
+@pytest.mark.parametrize("fault", ["damaged", "missing"])
+def test_a_song_unfit_for_validation_is_refused_before_the_first_step(
+    tiny_run: Build, songs: Path, tmp_path: Path, fault: str
+):
+    place = tmp_path / "valid" / "song"
+    place.mkdir(parents=True)
+    (place / "vocals.wav").write_bytes((songs / "song 0" / "vocals.wav").read_bytes())
+    if fault == "damaged":
+        (place / "drums.wav").write_bytes(b"nothing that sounds")
+    configuration = tiny_run(validation={"songs": [str(tmp_path / "valid")]})
+    with pytest.raises(DatasetError, match=r"drums"):
+        run(configuration, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_learns(tiny_run: Build, songs: Path, tmp_path: Path):
     validation = {"songs": [str(songs)], "every": 1000}
     configuration = tiny_run(steps=150, save_every=150, validation=validation, optimizer={"learning_rate": 1e-2})
@@ -372,6 +436,12 @@ def test_a_run_that_is_over_says_so(tiny_run: Build, tmp_path: Path, capfd: pyte
     assert "all 2 steps are taken" in capfd.readouterr().err
 
 
+def test_a_run_that_is_over_writes_the_checkpoint_that_is_gone(tiny_run: Build, tmp_path: Path):
+    weights = run(tiny_run(ema_decay=0.9), tmp_path)
+    (tmp_path / "checkpoints" / "last.safetensors").unlink()
+    assert_equal(run(tiny_run(ema_decay=0.9), tmp_path), weights)
+
+
 def test_a_full_disk_leaves_the_state_before(tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run(tiny_run(steps=6, save_every=6), tmp_path / "whole")
     saved = torch.save
@@ -391,6 +461,19 @@ def test_a_full_disk_leaves_the_state_before(tiny_run: Build, tmp_path: Path, mo
     weights = run(tiny_run(steps=6), tmp_path / "full")
     last = load_checkpoint(tmp_path / "whole" / "checkpoints" / "last.safetensors")
     assert_equal(weights, last.model.state_dict())
+
+
+def test_figures_for_which_the_disk_has_no_room_end_the_run_with_a_message(tmp_path: Path):
+    (table,) = opened(Logs(to=()), tmp_path, 0, {})
+    table.figures(1, {"train/loss": 0.5})
+    before = figures(tmp_path)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, table._file.fileno())  # pyright: ignore
+    os.close(full)
+    for write in (lambda: table.figures(2, {"train/loss": 0.25}), table.close):
+        with pytest.raises(RunError, match=r"metrics\.csv cannot be written: No space left on device"):
+            write()
+    assert figures(tmp_path) == before
 
 
 def test_a_state_that_is_none_is_refused(tiny_run: Build, tmp_path: Path):

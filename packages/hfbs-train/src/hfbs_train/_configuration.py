@@ -141,7 +141,7 @@ class Validation:
     """Separating whole songs while the run goes on, as ``hfbs separate`` does it.
 
     Attributes:
-        songs: Folders in MUSDB's layout.
+        songs: Folders in MUSDB's layout, with the run's stems. Where a song has a file of its mixture, that is separated.
         every: Steps between two validations; the last step is always followed by one.
         seconds: Length of each song that is separated, from its middle; None takes all of it.
         keep: How many of the best checkpoints are kept, by the mean SDR over stems.
@@ -348,6 +348,8 @@ class RunConfiguration:
 def _read_stems(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         names = cast("Sequence[object]", value)
+        as_listed = all(isinstance(name, str) for name in names)
+        require(as_listed, f"{where} must be a list of names, or a mapping of names to files", list(names))
         value = {name: [name] for name in names}
         require(len(value) == len(names), f"{where} must be different names", list(names))
     stems = {name: _read_files(files, f"{where}.{name}") for name, files in named_values(value, where).items()}

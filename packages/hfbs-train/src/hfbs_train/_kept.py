@@ -23,22 +23,20 @@ class KeptCheckpoints:
     scores: dict[str, float]
 
     def offer(self, checkpoint: Checkpoint, step: int, score: float) -> None:
-        """Keep a checkpoint if it is among the best, and let go of the one that no longer is.
+        """Keep a checkpoint if it is among the best, and let go of those that no longer are.
 
         Raises:
             RunError: It cannot be written.
         """
         name = f"step-{step:08d}-sdr-{score:.3f}.safetensors"
-        worst = sorted(self.scores, key=lambda each: self.scores[each])
-        if len(worst) >= self.most and name not in self.scores:
-            if self.scores[worst[0]] >= score:
-                return
+        better = sum(other >= score for kept, other in self.scores.items() if kept != name)
+        if better < self.most:
             self.write(checkpoint, name)
-            (self.folder / worst[0]).unlink(missing_ok=True)
-            del self.scores[worst[0]]
-        else:
-            self.write(checkpoint, name)
-        self.scores[name] = score
+            self.scores[name] = score
+        best = sorted(self.scores, key=lambda each: self.scores[each], reverse=True)
+        for kept in best[self.most :]:
+            (self.folder / kept).unlink(missing_ok=True)
+            del self.scores[kept]
 
     def write(self, checkpoint: Checkpoint, name: str) -> None:
         """Write a checkpoint whole or not at all.

@@ -1,7 +1,8 @@
 """Where a run writes its figures: a CSV file always, TensorBoard and Weights & Biases where they are wanted."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from hfbs_model.files import written_whole
 
 from ._configuration import Logs
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, RunError
 
 type Image = NDArray[np.uint8]
 
@@ -38,6 +39,7 @@ def opened(settings: Logs, folder: Path, step: int, configuration: Mapping[str, 
 
     Raises:
         ConfigurationError: Weights & Biases is wanted and not installed.
+        RunError: A file cannot be written; so do the logs themselves.
     """
     logs: list[Log] = [_Table(folder / "metrics.csv", step)]
     for kind in settings.to:
@@ -52,21 +54,35 @@ class _Table:
     """Rows of step, name and value: the names differ from row to row, and a file of rows can be cut at any step."""
 
     def __init__(self, path: Path, step: int) -> None:
+        self._path = path
         kept = [row for row in _rows(path) if int(row[0]) <= step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["step", "name", "value"], *kept])
-        self._file = path.open("a", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file)
+        with self._told():
+            written_whole(path, lambda part: _write_rows(part, [["step", "name", "value"], *kept]))
+            self._file = path.open("a", newline="", encoding="utf-8")
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
-        self._writer.writerows([step, name, repr(value)] for name, value in values.items())
-        self._file.flush()
+        with self._told():
+            csv.writer(self._file).writerows([step, name, repr(value)] for name, value in values.items())
+            self._file.flush()
 
     def picture(self, step: int, name: str, image: Image) -> None:
         pass
 
     def close(self) -> None:
-        self._file.close()
+        with self._told():
+            self._file.close()
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(f"{self._path} cannot be written: {error.strerror or error}") from error
+
+
+def _write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 def _rows(path: Path) -> Sequence[list[str]]:

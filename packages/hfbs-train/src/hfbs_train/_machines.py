@@ -112,7 +112,8 @@ def _sharded(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
         weight.data = weight.to(mesh.device_type)
     together = any(weight.requires_grad for weight in shared)
     in_trunk = axes if together else [[transformer] for axis in axes for transformer in axis]
-    for modules in (*in_trunk, *([estimator] for estimator in separator.mask_estimators), [separator]):
+    estimators: list[list[nn.Module]] = [[estimator] for estimator in separator.mask_estimators]
+    for modules in (*in_trunk, *estimators, model):
         fully_shard(modules, mesh=mesh["data_parallel"], ignored_params=None if together else shared)
     return model
 

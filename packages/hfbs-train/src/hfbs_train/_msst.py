@@ -1,7 +1,7 @@
 """MSST's training YAML in the words of a run's configuration, as far as both mean the same."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -78,8 +78,11 @@ class _Translator:
     def _data(self) -> dict[str, Any]:
         if not self._section("augmentations").get("enable") or not self._taken("augmentations", "mixup", False):
             return {}
-        probabilities = cast("list[float]", self._taken("augmentations", "mixup_probs", [0.2, 0.02]))
-        return {"choice": {"mixup": [float(probability) for probability in probabilities]}}
+        probabilities = self._taken("augmentations", "mixup_probs", [0.2, 0.02])
+        if not isinstance(probabilities, list | tuple):
+            raise ConfigurationError(f"augmentations.mixup_probs must be a list, got {probabilities!r}")
+        each = cast("Sequence[object]", probabilities)
+        return {"choice": {"mixup": [_number(value, "augmentations.mixup_probs") for value in each]}}
 
     def _stems(self) -> list[str]:
         target = self._taken("training", "target_instrument", None)
@@ -110,17 +113,22 @@ class _Translator:
             return {}
         effects: dict[str, Any] = {}
         if self._taken("augmentations", "loudness", False):
-            quietest = self._number("augmentations", "loudness_min", 0.5)
-            loudest = self._number("augmentations", "loudness_max", 1.5)
-            effects["gain"] = {"decibels": [20 * math.log10(quietest), 20 * math.log10(loudest)]}
+            effects["gain"] = {"decibels": [self._decibels("loudness_min", 0.5), self._decibels("loudness_max", 1.5)]}
         of_all = self._taken("augmentations", "all", {})
-        if isinstance(of_all, Mapping):
-            for name, probability in cast("Mapping[str, Any]", of_all).items():
-                if name in _EFFECTS and not isinstance(probability, list):
-                    effects[_EFFECTS[name]] = {"probability": float(probability)}
-                else:
-                    self.left_out.append(f"augmentations.all.{name}")
+        if not isinstance(of_all, Mapping):
+            raise ConfigurationError(f"augmentations.all must be a mapping, got {of_all!r}")
+        for name, probability in cast("Mapping[str, object]", of_all).items():
+            if name in _EFFECTS and not isinstance(probability, list):
+                effects[_EFFECTS[name]] = {"probability": _number(probability, f"augmentations.all.{name}")}
+            else:
+                self.left_out.append(f"augmentations.all.{name}")
         return effects
+
+    def _decibels(self, name: str, default: float) -> float:
+        factor = self._number("augmentations", name, default)
+        if factor <= 0:
+            raise ConfigurationError(f"augmentations.{name} must be above 0, got {factor:g}: 0 is silence")
+        return 20 * math.log10(factor)
 
     def _section(self, name: str) -> Mapping[str, Any]:
         section: object = self.msst.get(name) or {}
@@ -134,11 +142,7 @@ class _Translator:
         return default if value is None else value
 
     def _number(self, section: str, name: str, default: float) -> float:
-        value = self._taken(section, name, default)
-        try:
-            return float(cast("Any", value))
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{section}.{name} must be a number, got {value!r}") from error
+        return _number(self._taken(section, name, default), f"{section}.{name}")
 
     def _unused(self) -> Iterator[str]:
         for section, content in self.msst.items():
@@ -148,6 +152,13 @@ class _Translator:
                 place = f"{section}.{name}"
                 if place not in self.used and name not in _WITHOUT_MEANING.get(section, set()):
                     yield f"{place}{_REASONS.get(place, '')}"
+
+
+def _number(value: object, place: str) -> float:
+    try:
+        return float(cast("Any", value))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{place} must be a number, got {value!r}") from error
 
 
 _EFFECTS = {"channel_shuffle": "channel_swap", "random_polarity": "polarity"}

@@ -1,6 +1,6 @@
 """What a run needs before its first step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 
 from hfbs_model import Checkpoint
-from hfbs_separate.evaluation import SongFiles, find_songs
 from hfbs_separate.terminal import Terminal
 
 from ._configuration import RunConfiguration
@@ -21,8 +20,9 @@ from ._optimizers import optimizers
 from ._schedule import rate_factor
 from ._state import STATE, read_state
 from ._steps import Stepper
+from ._validation import ValidationSongs
 from .augmentation import augment
-from .data import Excerpts, check, default_cache, find_training_songs
+from .data import Excerpts, Report, TrainingSong, check, default_cache, find_training_songs
 from .losses import build_loss
 
 _FREE = ("validation", "save_every", "logs", "machines.threads", "data.workers", "data.resident")
@@ -69,12 +69,8 @@ def training_excerpts(configuration: RunConfiguration, checkpoint: Checkpoint, t
     songs = find_training_songs(
         data.songs, configuration.stems, layout=data.layout, missing=data.missing, mixture=data.mixture
     )
-    with terminal.bar("looking through songs") as bar:
-        report = check(songs, sample_rate=checkpoint.sample_rate, cache=default_cache(), progress=bar)
-    for problem in report.warnings:
-        terminal.warn(problem.message)
     return Excerpts(
-        report,
+        _looked_through(songs, "looking through songs", checkpoint, terminal),
         checkpoint.stems,
         samples=configuration.augmentation.input_length(checkpoint.chunk_size),
         sample_rate=checkpoint.sample_rate,
@@ -84,19 +80,30 @@ def training_excerpts(configuration: RunConfiguration, checkpoint: Checkpoint, t
     )
 
 
-def validation_songs(configuration: RunConfiguration) -> list[SongFiles]:
-    """The songs of all folders to measure with.
+def validation_songs(
+    configuration: RunConfiguration, checkpoint: Checkpoint, terminal: Terminal
+) -> ValidationSongs | None:
+    """The songs of all folders to measure with, looked through; None where no folder is named.
 
     Raises:
-        DatasetError: A folder is not laid out as MUSDB is, or lacks a stem.
+        DatasetError: A folder is not laid out as MUSDB is, lacks a stem, or a song is unfit.
     """
-    missing_is_silent = configuration.data.missing == "silent"
-    folders = configuration.validation.songs
-    return [
-        song
-        for folder in folders
-        for song in find_songs(folder, configuration.stems, missing_is_silent=missing_is_silent)
-    ]
+    validation = configuration.validation
+    if not validation.songs:
+        return None
+    missing = "silent" if configuration.data.missing == "silent" else "error"
+    songs = find_training_songs(validation.songs, configuration.stems, layout="songs", missing=missing, mixture="file")
+    report = _looked_through(songs, "looking through songs for validation", checkpoint, terminal)
+    report.require_usable()
+    return ValidationSongs(report, validation.seconds)
+
+
+def _looked_through(songs: Sequence[TrainingSong], saying: str, checkpoint: Checkpoint, terminal: Terminal) -> Report:
+    with terminal.bar(saying) as bar:
+        report = check(songs, sample_rate=checkpoint.sample_rate, cache=default_cache(), progress=bar)
+    for problem in report.warnings:
+        terminal.warn(problem.message)
+    return report
 
 
 def refuse_other_run(configuration: RunConfiguration, folder: Path) -> None:

@@ -8,14 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 
 from hfbs_model import Checkpoint
 from hfbs_model.files import written_whole
-from hfbs_separate.evaluation import SongFiles
 from hfbs_separate.terminal import Terminal, clock
 
 from ._configuration import RunConfiguration
@@ -28,7 +27,7 @@ from ._pictures import as_png, masks
 from ._preparation import refuse_other_run, stepper_of, training_excerpts, validation_songs
 from ._state import STATE, Progress, full_weights, load_state, save_state
 from ._steps import Stepper, Taken
-from ._validation import scores, separated
+from ._validation import ValidationSongs, scores, separated
 from .data import Batch, Excerpts, ResidentSongs, excerpt_batches
 
 _MOST_UNMOVED = 100  # steps in a row whose gradient is not finite
@@ -58,8 +57,8 @@ def train(configuration: RunConfiguration, folder: Path, *, terminal: Terminal |
     """
     terminal = terminal or Terminal(program="hfbs-train")
     refuse_other_run(configuration, folder)
-    validation = validation_songs(configuration)
     checkpoint = untrained(configuration)
+    validation = validation_songs(configuration, checkpoint, terminal)
     excerpts = training_excerpts(configuration, checkpoint, terminal)
     fabric = launched(configuration.machines)
     run = _Run.begun(configuration, folder, terminal, checkpoint, validation, fabric)
@@ -78,7 +77,7 @@ class _Run:
     folder: Path
     terminal: Terminal
     checkpoint: Checkpoint  # whose model is never trained itself: trained weights are put into it to be measured
-    validation: Sequence[SongFiles]
+    validation: ValidationSongs | None
     stepper: Stepper
     kept: KeptCheckpoints
     logs: Sequence[Log]
@@ -91,7 +90,7 @@ class _Run:
         folder: Path,
         terminal: Terminal,
         checkpoint: Checkpoint,
-        validation: Sequence[SongFiles],
+        validation: ValidationSongs | None,
         fabric: Fabric,
     ) -> "_Run":
         """Put everything in its place, and go to the step where the state is, if there is one."""
@@ -111,7 +110,9 @@ class _Run:
         configuration, fabric = self.configuration, self.stepper.fabric
         self._tell_begin()
         last = self.kept.folder / "last.safetensors"
-        if self.step >= configuration.steps and last.exists():
+        if self.step >= configuration.steps:
+            if not cast("Any", fabric).broadcast(last.exists()):
+                self._save(self._trained(), last)
             self._say(f"all {self.step} steps are taken; {last} is their checkpoint")
             return last
         resident = None
@@ -135,13 +136,13 @@ class _Run:
                 ended = self.step == configuration.steps
                 if ended or self.step % configuration.logs.every == 0:
                     self._log(taken, speed)
-                validates = bool(self.validation) and (ended or self.step % configuration.validation.every == 0)
+                validates = self.validation is not None and (ended or self.step % configuration.validation.every == 0)
                 saves = ended or self.step % configuration.save_every == 0
                 if not validates and not saves:
                     continue
                 checkpoint = self._trained()
-                if validates:
-                    self._validate(checkpoint)
+                if self.validation is not None and validates:
+                    self._validate(checkpoint, self.validation)
                 if saves:
                     self._save(checkpoint, last)
         return last
@@ -187,12 +188,11 @@ class _Run:
             log.figures(self.step, figures)
         self.terminal.event("step", step=self.step, steps=self.configuration.steps, seconds=seconds, **values)
 
-    def _validate(self, checkpoint: Checkpoint) -> None:
+    def _validate(self, checkpoint: Checkpoint, songs: ValidationSongs) -> None:
         fabric = self.stepper.fabric
-        mine = self.validation[fabric.global_rank :: fabric.world_size]
-        seconds = self.configuration.validation.seconds
-        separations = separated(checkpoint, mine, device=fabric.device, seconds=seconds)
-        table = torch.zeros(len(self.validation), len(checkpoint.stems))
+        mine = map(songs.load, songs.report.songs[fabric.global_rank :: fabric.world_size])
+        separations = separated(checkpoint, mine, device=fabric.device)
+        table = torch.zeros(len(songs), len(checkpoint.stems))
         for row, separation in zip(table[fabric.global_rank :: fabric.world_size], separations, strict=True):
             told = scores(separation)
             row.copy_(torch.tensor([told[stem] for stem in checkpoint.stems]))

@@ -1,6 +1,7 @@
 """How well a model separates whole songs, measured while it is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,44 @@ from numpy.typing import NDArray
 
 from hfbs_model import Checkpoint
 from hfbs_separate import Separator
-from hfbs_separate.evaluation import Song, SongFiles, is_silent, load_song, sdr
+from hfbs_separate.evaluation import Song, is_silent, sdr
+
+from .data import Readers, Report, TrainingSong
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValidationSongs:
+    """Songs to measure with.
+
+    Attributes:
+        report: On songs without errors.
+        seconds: Length taken of each song, from its middle; None: all of it.
+    """
+
+    report: Report
+    seconds: float | None
+
+    def __len__(self) -> int:
+        return len(self.report.songs)
+
+    def load(self, song: TrainingSong) -> Song:
+        """Read a song's mixture and stems, at the rate and with the channels of its files.
+
+        Raises:
+            AudioFileError: A file cannot be read any more, or has changed.
+        """
+        facts = [self.report.files[path] for path in song.files]
+        rate = facts[0].sample_rate
+        with closing(Readers(self.report.files, rate, max(each.channels for each in facts))) as readers:
+            whole = max(map(readers.samples, song.files))
+            length = whole if self.seconds is None else min(whole, round(self.seconds * rate))
+            part = (whole - length) // 2, length
+            stems = {stem: readers.total(parts, *part) for stem, parts in song.stems.items()}
+            if song.mixture is None:
+                mixture = sum(stems.values(), readers.total(song.rest, *part))
+            else:
+                mixture = readers.read(song.mixture, *part)
+        return Song(song.name, mixture, stems, rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +64,18 @@ class Separation:
     estimates: dict[str, NDArray[np.float32]]
 
 
-def separated(
-    checkpoint: Checkpoint, songs: Sequence[SongFiles], *, device: torch.device, seconds: float | None
-) -> list[Separation]:
-    """Separate songs, or their middles.
+def separated(checkpoint: Checkpoint, songs: Iterable[Song], *, device: torch.device) -> list[Separation]:
+    """Separate songs.
 
     Args:
         checkpoint: The model and what belongs to it; it is left as it is.
-        songs: Where they are.
+        songs: What to separate.
         device: Where the model runs.
-        seconds: Length taken of each song; None: all of it.
-
-    Raises:
-        AudioFileError: A song's file cannot be read.
-        DatasetError: A song's files do not fit each other.
     """
     model = deepcopy(checkpoint.model)  # which the separator takes over
     name = str(device) if device.type == "cuda" else device.type
     separator = Separator(replace(checkpoint, model=model), device=name, precision="float32", stems=checkpoint.stems)
-    found: list[Separation] = []
-    for files in songs:
-        song = _middle(load_song(files), seconds)
-        found.append(Separation(song, separator.separate(song.mixture, song.sample_rate)))
-    return found
+    return [Separation(song, separator.separate(song.mixture, song.sample_rate)) for song in songs]
 
 
 def scores(separation: Separation) -> dict[str, float]:
@@ -57,12 +84,3 @@ def scores(separation: Separation) -> dict[str, float]:
         stem: float("nan") if is_silent(truth) else sdr(truth, separation.estimates[stem])
         for stem, truth in separation.song.stems.items()
     }
-
-
-def _middle(song: Song, seconds: float | None) -> Song:
-    length = song.mixture.shape[1]
-    wanted = length if seconds is None else min(length, round(seconds * song.sample_rate))
-    part = slice((length - wanted) // 2, (length - wanted) // 2 + wanted)
-    return replace(
-        song, mixture=song.mixture[:, part], stems={name: stem[:, part] for name, stem in song.stems.items()}
-    )

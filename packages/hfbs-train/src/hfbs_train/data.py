@@ -14,6 +14,7 @@ from ._data._facts import FileFacts as FileFacts
 from ._data._facts import Version as Version
 from ._data._facts_cache import default_cache as default_cache
 from ._data._layouts import find_training_songs as find_training_songs
+from ._data._readers import Readers as Readers
 from ._data._resident import ResidentSongs as ResidentSongs
 from ._data._songs import StemFile as StemFile
 from ._data._songs import TrainingSong as TrainingSong

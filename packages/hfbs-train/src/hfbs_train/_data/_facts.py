@@ -69,6 +69,11 @@ class FileFacts:
         return 0 if self.table is None else self.table.samples
 
     @property
+    def channels(self) -> int:
+        """How many; 0 for a file that cannot be read."""
+        return 0 if self.table is None else self.table.channels
+
+    @property
     def seconds(self) -> float:
         """The length in seconds."""
         return self.samples / self.sample_rate if self.table else 0.0

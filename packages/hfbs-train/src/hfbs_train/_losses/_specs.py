@@ -201,13 +201,21 @@ def read_losses(entries: object, where: str = "losses") -> tuple[LossSpec, ...]:
     return specs
 
 
+# What a run tells of beside its terms.
+_TAKEN = {"loss", "gradient_norm", "learning_rate", "step", "steps", "seconds"}
+
+
 def check_terms(specs: Sequence[LossSpec], where: str = "losses") -> None:
-    """See that terms can be told apart, and that something is minimised.
+    """See that terms can be told apart, and from a run's other figures, and that something is minimised.
 
     Raises:
-        ConfigurationError: Two terms have one name, or no term has a weight.
+        ConfigurationError: Two terms have one name, one has that of another figure, or no term has a weight.
     """
     names = [spec.term for spec in specs]
+    if taken := sorted(_TAKEN & set(names)):
+        raise ConfigurationError(
+            f"{where}: a term is called {taken[0]!r}, which a run's figures have already; give it another `name`"
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigurationError(f"{where}: two terms are called {twice!r}; give one of them another `name`")
