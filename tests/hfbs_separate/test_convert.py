@@ -133,7 +133,7 @@ def test_nothing_is_overwritten_unless_forced(convert: Convert, tmp_path: Path, 
     there = tmp_path / name
     new = tmp_path / ("new.safetensors" if there.suffix == ".safetensors" else "new.ckpt")
     there.write_text("precious")
-    assert refusal(convert(new)) == f"{there} exists: add --force to overwrite it, or name another"
+    assert refusal(convert(new)) == f"{there} exists: add --force to overwrite it, or name another place"
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
     assert convert(new, "--force").exit_code == 0
     assert load_checkpoint(new, None if new.suffix == ".safetensors" else tmp_path / "new.yaml")
@@ -144,7 +144,7 @@ def test_a_file_that_is_read_is_never_overwritten(convert: Convert, tmp_path: Pa
     convert(ours)
     before = ours.read_bytes()
     message = refusal(convert(ours, "--half", "--force", old=ours))
-    assert message == f"{ours} is read for this conversion, and would be overwritten: name another"
+    assert message == f"{ours} is read for this conversion, and would be overwritten: name another place"
     assert ours.read_bytes() == before
 
 
@@ -154,7 +154,9 @@ def test_an_own_configuration_beside_the_new_weights_is_not_overwritten(
     (tmp_path / "tiny.yaml").write_bytes(tiny_checkpoint[1].read_bytes())
     new = tmp_path / "tiny.ckpt"
     message = refusal(convert(new, "--config", tmp_path / "tiny.yaml", "--force", old=tiny_checkpoint[0]))
-    assert message == f"{tmp_path / 'tiny.yaml'} is read for this conversion, and would be overwritten: name another"
+    assert (
+        message == f"{tmp_path / 'tiny.yaml'} is read for this conversion, and would be overwritten: name another place"
+    )
 
 
 @pytest.mark.parametrize(

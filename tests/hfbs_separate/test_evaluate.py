@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -434,6 +434,19 @@ def test_a_folder_that_holds_no_songs_is_refused_with_the_one_that_does(songs: P
     assert refusal(run(only)) == f"{only} holds nothing but mixtures: a file per true stem is needed beside each"
 
 
+def test_a_folder_that_may_not_be_read_is_named(songs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    iterdir = Path.iterdir
+
+    def guarded(folder: Path) -> Iterator[Path]:
+        if folder == songs / "one":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", guarded)
+    assert refusal(run(songs)) == f"{songs / 'one'}: permission denied"
+    assert refusal(run(songs / "one")) == f"{songs / 'one'}: permission denied"
+
+
 def test_songs_and_estimates_of_another_form_are_refused(songs: Path, tmp_path: Path) -> None:
     folder = estimates_of(songs, tmp_path / "mine")
     write(folder / "one", {"drums": stem(1)[:1, :9000]}, rate=16000)
@@ -464,7 +477,7 @@ def test_songs_and_estimates_of_another_form_are_refused(songs: Path, tmp_path: 
         (["--plot", "a.png", "--metric", "si_sdr"], "--plot draws the SDR: add --metric sdr, or leave out --plot"),
         (["--csv", "none/a.csv"], "there is no folder none: create it, or name another place with --csv"),
         (["--csv", "a", "--json", "a"], "--csv and --json name one file: give each its own"),
-        (["--json", "."], ". is a folder: name a file with --json"),
+        (["--json", "."], ". is a folder: name another place with --json"),
     ],
 )
 def test_options_that_cannot_be_honoured_are_refused(songs: Path, words: list[str], message: str) -> None:
@@ -479,9 +492,8 @@ def test_a_model_and_its_stems_exclude_each_other(tiny_checkpoint: tuple[Path, P
 def test_files_that_are_there_are_kept_unless_forced(songs: Path, tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("precious")
-    assert (
-        refusal(run(songs, "--csv", path)) == f"{path} exists: add --force to overwrite it, or name another with --csv"
-    )
+    message = refusal(run(songs, "--csv", path))
+    assert message == f"{path} exists: add --force to overwrite it, or name another place with --csv"
     assert path.read_text() == "precious"
     assert run(songs, "--csv", path, "--metric", "sdr", "--force").exit_code == 0
     assert path.read_text().startswith("song,stem,estimator,silent,sdr\n")

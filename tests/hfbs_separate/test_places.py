@@ -99,6 +99,13 @@ def test_a_folder_without_the_right_to_write_is_refused(tmp_path: Path, monkeypa
     )
 
 
+def test_a_stem_whose_name_is_too_long_is_refused(tmp_path: Path) -> None:
+    song = Path("x" * 251 + ".wav")
+    assert refusal([song], tmp_path, names="{song}-{stem}") == (
+        f"{tmp_path}/{song.stem}-vocals.wav cannot be written: file name too long; name another folder with -o"
+    )
+
+
 @pytest.mark.parametrize("stem", ["", "..", ".hidden", "../../etc/cron", "a/b", "a\\b", "a:b", "line\nbreak"])
 def test_a_stem_whose_name_is_no_file_name_is_refused(tmp_path: Path, stem: str) -> None:
     assert refusal([Path("song.wav")], tmp_path, ("vocals", stem)) == (

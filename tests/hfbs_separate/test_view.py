@@ -429,8 +429,8 @@ def put(name: str, samples: list[float], rate: int = RATE) -> Callable[[Path], N
             "{folder}/drums.wav: sample 1 of channel 1 is inf; audio must be finite",
         ),
         (
-            put("drums.wav", [0], 600),
-            "{folder}/drums.wav has 600 Hz, but from 1000 to 384000 Hz can be shown: convert it",
+            put("drums.wav", [0], 400000),
+            "{folder}/drums.wav has 400000 Hz, but at most 384000 Hz can be shown: convert it",
         ),
     ],
     ids=["no audio", "unreadable", "rates", "lengths", "not finite", "rate out of range"],

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ._checkpoint_option import CHECKPOINT
+from ._errors import OutputError
 from ._loading import loaded_checkpoint
+from ._output_place import check_new_file, is_there
 from ._settings_option import settings_options
 from .terminal import Terminal
 
@@ -73,16 +75,15 @@ def check_place(file: Path, sources: list[Path], force: bool, work: str = "conve
         work: what is done, in a word.
 
     Raises:
-        click.ClickException: its folder is missing, or something is there.
+        click.ClickException: it is one of these files, or as :func:`~._output_place.check_new_file`.
     """
-    if not file.parent.is_dir():
-        raise click.ClickException(f"there is no folder {file.parent}: create it, or name another place")
-    if not file.exists():
-        return
-    if any(file.samefile(source) for source in sources):
-        raise click.ClickException(f"{file} is read for this {work}, and would be overwritten: name another")
-    if file.is_dir() or not force:
-        raise click.ClickException(f"{file} exists: add --force to overwrite it, or name another")
+    another = "name another place"
+    try:
+        if is_there(file, another) and any(file.samefile(source) for source in sources):
+            raise OutputError(f"{file} is read for this {work}, and would be overwritten: {another}")
+        check_new_file(file, another, overwrite=force)
+    except OutputError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _save(checkpoint: "Checkpoint", new: Path, half: bool) -> None:

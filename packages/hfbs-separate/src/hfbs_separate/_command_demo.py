@@ -7,6 +7,8 @@ import click
 
 from ._command_separate import separate
 from ._command_view import view
+from ._errors import OutputError
+from ._output_place import check_new_file
 from ._parts import write_atomically
 from .completion import folders
 from .demo import SONG
@@ -35,11 +37,12 @@ def demo(context: click.Context, folder: Path, force: bool) -> None:
     terminal = Terminal()
     song = folder / SONG.name
     stems = folder / SONG.stem
-    if song.exists() and not force:
-        raise click.ClickException(f"{song} exists: add --force to overwrite it, or name another place with -o")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        check_new_file(song, "name another place with -o", overwrite=force)
         write_atomically(song, [SONG.read_bytes()])
+    except OutputError as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{song} cannot be written: {(error.strerror or str(error)).lower()}") from error
     terminal.wrote(song)

@@ -8,7 +8,7 @@ import click
 
 from ._download import DownloadError, download
 from ._errors import OutputError
-from ._places import check_folder
+from ._output_place import check_folder
 from .completion import known_models
 from .terminal import Terminal
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ._errors import OutputError
+from ._output_place import ANOTHER_FOLDER, check_folder, is_folder, is_there
 from ._remote import Place, exists, in_bucket, patiently, store_of
 from ._songs import FoundSong
 from ._source import STANDARD_INPUT, reason
@@ -59,7 +60,8 @@ def plan_jobs(
 
     Raises:
         OutputError: ``names`` leaves no place for each stem, two songs or two stems would get the same file, a stem's
-            name is no file name, a place is taken by a folder or is itself a song, or the folder cannot hold files.
+            name is no file name, a place is taken by a folder, is itself a song or has too long a name, or the folder
+            cannot hold files.
     """
     _check_names(names)
     _check_stem_names(stems)
@@ -114,15 +116,6 @@ def _check_names(names: str) -> None:
         raise OutputError(f"{rule}, got {names!r}")
 
 
-def check_folder(folder: Path) -> None:
-    """Raise OutputError where nothing can be created in the folder, or it cannot be made."""
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not nearest.is_dir():
-        raise OutputError(f"{nearest} is a file, so {folder} cannot be the output folder: name another with -o")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OutputError(f"{nearest} may not be written to: name another output folder with -o")
-
-
 def _check_store(folder: "UPath") -> None:
     """Raise OutputError where the store of an output folder does not answer, or lacks the bucket."""
     bucket = in_bucket(folder)
@@ -135,9 +128,14 @@ def _check_store(folder: "UPath") -> None:
 
 
 def refuse_existing(jobs: Sequence[Job], folder: Place) -> None:
-    """Raise OutputError where a stem is there already."""
+    """Raise OutputError where a stem is there already, or nobody can tell."""
     if isinstance(folder, Path):
-        there = (file for job in jobs for file in job.files.values() if isinstance(file, Path) and file.exists())
+        there = (
+            file
+            for job in jobs
+            for file in job.files.values()
+            if isinstance(file, Path) and is_there(file, ANOTHER_FOLDER)
+        )
     else:
         # One listing, not a question for each file.
         try:
@@ -172,9 +170,9 @@ def _check_file(file: Place, real_songs: set[str]) -> None:
         if str(file) in real_songs:
             raise OutputError(f"{file} is a song to be separated and would be overwritten: name another place with -o")
         return
-    if file.parent.exists() and not file.parent.is_dir():
+    if is_there(file.parent, ANOTHER_FOLDER) and not is_folder(file.parent, ANOTHER_FOLDER):
         raise OutputError(f"{file.parent} is a file, so no stem can be written into it: name another folder with -o")
-    if file.is_dir():
+    if is_folder(file, ANOTHER_FOLDER):
         raise OutputError(f"{file} is a folder, so the stem cannot be written there: name another folder with -o")
-    if file.exists() and os.path.realpath(file) in real_songs:
+    if is_there(file, ANOTHER_FOLDER) and os.path.realpath(file) in real_songs:
         raise OutputError(f"{file} is a song to be separated and would be overwritten: name another folder with -o")

@@ -22,7 +22,7 @@ _EXTENSIONS = re.compile(
 _USUAL_ORDER = ("vocals", "drums", "bass", "guitar", "piano")
 _LAST = "other"
 _MIXTURE = "mixture"
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 384_000  # Hz
+_HIGHEST_RATE = 384_000  # Hz
 _STRETCH = 256  # samples, of which a block holds a whole number
 _OVERVIEW_POINTS = 800
 _NOTHING = np.empty((1, 0), np.float32)
@@ -92,7 +92,7 @@ def find_tracks(folder: Path, mixture: Path | None) -> list[Track]:
     known = {path.resolve() for path in (*mixtures, *([whole.path] if whole else []))}
     stems = [path for path in files if path.resolve() not in known]
     if not stems:
-        folders = [path.name for path in entries if path.is_dir()]
+        folders = [path.name for path in entries if os.path.isdir(path)]  # noqa: PTH112
         hint = f"; name a folder in it, such as {folders[0]}" if folders else ", such as vocals.wav"
         raise AudioFileError(f"{folder}: this folder holds no audio file of a stem{hint}")
     shared = Counter(path.stem for path in stems)
@@ -170,9 +170,9 @@ def _unequal(tracks: Sequence[Track], counts: Sequence[int]) -> str:
 
 def _track(path: Path, name: str, *, is_mixture: bool = False) -> Track:
     info = open_song(path)
-    if not _LOWEST_RATE <= info.sample_rate <= _HIGHEST_RATE:
+    if info.sample_rate > _HIGHEST_RATE:
         raise AudioFileError(
-            f"{path} has {info.sample_rate} Hz, but from {_LOWEST_RATE} to {_HIGHEST_RATE} Hz can be shown: convert it"
+            f"{path} has {info.sample_rate} Hz, but at most {_HIGHEST_RATE} Hz can be shown: convert it"
         )
     return Track(name, path, info.sample_rate, info.channels, is_mixture)
 

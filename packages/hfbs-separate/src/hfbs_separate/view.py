@@ -13,6 +13,7 @@ import numpy as np
 
 from ._encode import CODINGS, full_scale_gain
 from ._errors import OptionError, OutputError
+from ._output_place import check_new_file
 from ._parts import write_atomically
 from ._types import Audio, Progress
 from ._view_audio import AUDIO_FORMATS, LEADS, AudioFormat, encode, encoded_rate
@@ -83,10 +84,10 @@ def write_page(
     source = Path(folder)
     name = source.resolve().name or "stems"
     target = source / f"{name}.html" if page is None else Path(page)
-    _check_place(target, _PAGES, "page", "-o", named=page is not None, overwrite=overwrite)
+    tracks = find_tracks(source, None if mixture is None else Path(mixture))
+    _check_place(target, _PAGES, "page", "-o", overwrite=overwrite)
     if picture_file is not None:
         _check_place(Path(picture_file), _PICTURES, "picture", "--picture", overwrite=overwrite)
-    tracks = find_tracks(source, None if mixture is None else Path(mixture))
     found = survey(tracks)
     gain = full_scale_gain(CODINGS[audio_format], -found.peak, found.peak)
     with ExitStack() as stack:
@@ -115,18 +116,11 @@ def write_page(
     return Page(target, tuple(track.name for track in tracks), seconds, gain, size, warnings)
 
 
-def _check_place(
-    place: Path, suffixes: Sequence[str], kind: str, option: str, *, named: bool = True, overwrite: bool
-) -> None:
+def _check_place(place: Path, suffixes: Sequence[str], kind: str, option: str, *, overwrite: bool) -> None:
     """Refuse a place for a file; the option names another, whether or not this one was named by it."""
     if place.suffix.lower() not in suffixes:
         raise OutputError(f"{place} is no name of a {kind}: let it end in {suffixes[0]}")
-    if named and not place.parent.is_dir():
-        raise OutputError(f"there is no folder {place.parent}: create it, or name another place with {option}")
-    if place.is_dir():
-        raise OutputError(f"{place} is a folder: name another place with {option}")
-    if place.exists() and not overwrite:
-        raise OutputError(f"{place} exists: add --force to overwrite it, or name another place with {option}")
+    check_new_file(place, f"name another place with {option}", overwrite=overwrite)
 
 
 def _drawn(

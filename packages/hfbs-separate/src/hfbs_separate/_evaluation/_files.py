@@ -1,10 +1,10 @@
 """The files of scores: checked before the first song is scored."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._errors import OutputError
+from .._output_place import check_new_file
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -33,11 +33,4 @@ class Outputs:
                 f"--plot draws {', '.join(_PICTURES)}, got {self.plot.name}: give it one of these suffixes"
             )
         for option, path in given.items():
-            if not path.parent.is_dir():
-                raise OutputError(f"there is no folder {path.parent}: create it, or name another place with {option}")
-            if path.is_dir():
-                raise OutputError(f"{path} is a folder: name a file with {option}")
-            if path.exists() and not overwrite:
-                raise OutputError(f"{path} exists: add --force to overwrite it, or name another with {option}")
-            if not os.access(path.parent, os.W_OK | os.X_OK):
-                raise OutputError(f"{path.parent} may not be written to: name another place with {option}")
+            check_new_file(path, f"name another place with {option}", overwrite=overwrite)

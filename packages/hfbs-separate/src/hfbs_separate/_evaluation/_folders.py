@@ -1,11 +1,13 @@
 """Which files hold the true stems of which songs: a folder per song, as MUSDB has it."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._errors import DatasetError
+from .._source import reason
 from ._names import MIXTURE
 
 # By their names alone, so that a damaged file is reported and not overlooked, and a picture or a note is none.
@@ -34,17 +36,17 @@ class SongFiles:
 
 def is_audio_file(path: Path) -> bool:
     """Whether this is a file, not hidden, whose name ends as audio files' do."""
-    return bool(_AUDIO.fullmatch(path.suffix)) and not path.name.startswith(".") and path.is_file()
+    return bool(_AUDIO.fullmatch(path.suffix)) and not path.name.startswith(".") and os.path.isfile(path)  # noqa: PTH113
 
 
 def audio_files(folder: Path) -> dict[str, Path]:
     """The audio files of a folder by their names without suffix, sorted. Hidden files are none.
 
     Raises:
-        DatasetError: Two of them differ in the suffix alone.
+        DatasetError: Two of them differ in the suffix alone, or the folder cannot be read.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in _content(folder):
         if is_audio_file(path):
             other = found.setdefault(path.stem, path)
             if other is not path:
@@ -56,11 +58,11 @@ def song_folders(folder: Path) -> dict[str, dict[str, Path]]:
     """The audio files of each song by its name, sorted: of each folder in ``folder`` that has any.
 
     Raises:
-        DatasetError: There is no such folder, or no song in it.
+        DatasetError: There is no such folder, or no song in it, or a folder cannot be read.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112
         raise DatasetError(f"{folder} is no folder: name one that holds a folder per song")
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    inner = _folders(folder)
     songs = {path.name: files for path in inner if (files := audio_files(path))}
     if songs:
         return songs
@@ -69,9 +71,20 @@ def song_folders(folder: Path) -> dict[str, dict[str, Path]]:
         hint = (
             f"; it holds audio files itself, so if it is one song, name the folder above it, {folder.absolute().parent}"
         )
-    elif deeper := [path.name for path in inner if any(audio_files(each) for each in path.iterdir() if each.is_dir())]:
+    elif deeper := [path.name for path in inner if any(map(audio_files, _folders(path)))]:
         hint = f"; one level deeper there are songs: name {' or '.join(str(folder / name) for name in deeper[:_NAMED])}"
     raise DatasetError(f"{folder} holds no song, which is a folder with an audio file per stem{hint}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _content(folder) if os.path.isdir(path) and not path.name.startswith(".")]  # noqa: PTH112
+
+
+def _content(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder}: {reason(error)}") from error
 
 
 def find_songs(
@@ -140,7 +153,7 @@ def find_estimates(folder: Path, songs: Sequence[SongFiles]) -> dict[str, dict[s
     found: dict[str, dict[str, Path]] = {}
     for song in songs:
         place = folder / song.name
-        files = audio_files(place) if place.is_dir() else {}
+        files = audio_files(place) if os.path.isdir(place) else {}  # noqa: PTH112
         for stem in song.stems:
             if stem not in files:
                 there = f"there are {', '.join(files)}" if files else "there is no such folder with audio files"
