@@ -150,11 +150,60 @@ def hooked(sequential: Any) -> None:
     sequential[1].register_forward_hook(lambda _module, _inputs, output: 2 * output)
 
 
-@pytest.mark.parametrize("change", [adapted, parametrised, hooked])
+def hooked_backward(sequential: Any) -> None:
+    sequential[1].register_full_backward_hook(lambda _module, _inputs, _outputs: None)
+
+
+def hooked_before_backward(sequential: Any) -> None:
+    sequential[1].register_full_backward_pre_hook(lambda _module, _outputs: None)
+
+
+def with_another_forward(sequential: Any) -> None:
+    """As libraries that offload or quantise do it."""
+    forward = sequential[1].forward
+    sequential[1].forward = lambda x: 2 * forward(x)
+
+
+CHANGES = [adapted, parametrised, hooked, hooked_backward, hooked_before_backward, with_another_forward]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_bands_of_changed_modules_are_taken_one_by_one(change: Callable[[Any], None]) -> None:
-    elsewhere = torch.empty(1, device="meta")
+    features = torch.empty(1, device="meta")
     split = BandSplit(6, [4, 4, 8])
-    assert pays(elsewhere, split.to_features.modules())
+    assert pays(features, split.to_features.modules())
     assert not pays(torch.empty(1), split.to_features.modules())
     change(split.to_features[1])
-    assert not pays(elsewhere, split.to_features.modules())
+    assert not pays(features, split.to_features.modules())
+
+
+def elsewhere(_x: Tensor, modules: Any) -> bool:
+    """As on a device where it pays."""
+    return pays(torch.empty(1, device="meta"), modules)
+
+
+def other_in_one_band(estimator: Any) -> None:
+    estimator.to_freqs[1][0][1] = nn.ReLU()
+
+
+def of_its_own_in_each_band(estimator: Any) -> None:
+    for band, network in enumerate(estimator.to_freqs):
+        network[0][1] = nn.PReLU(init=float(band))
+
+
+def normalised_in_each_band(estimator: Any) -> None:
+    for band, network in enumerate(estimator.to_freqs):
+        network[0][1] = nn.BatchNorm1d(3)
+        network[0][1].running_mean += band
+
+
+@pytest.mark.parametrize("change", [other_in_one_band, of_its_own_in_each_band, normalised_in_each_band])
+def test_each_band_has_its_own_activation(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None]) -> None:
+    torch.manual_seed(0)
+    estimator = MaskEstimator(6, [4, 4, 8], depth=1, mlp_expansion_factor=2).eval()
+    spread(estimator)
+    tokens = torch.randn(2, 3, 3, 6)
+    change(estimator)
+    expected = estimator(tokens)
+    monkeypatch.setattr(_mask, "pays", elsewhere)
+    assert torch.equal(estimator(tokens), expected)

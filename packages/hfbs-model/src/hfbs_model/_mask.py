@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -66,18 +66,30 @@ class MaskEstimator(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch frame band dim"]) -> Float[Tensor, "batch frame features"]:
         """Masks of all bands one after the other, in the order of the features that :class:`BandSplit` takes."""
-        if pays(x, self.to_freqs.modules()):
+        if pays(x, self.to_freqs.modules()) and all(_is_one(layer) for layer in self._layers()[:-1]):
             return self._together(x)
         return torch.cat([to_mask(token) for to_mask, token in zip(self.to_freqs, x.unbind(-2), strict=True)], dim=-1)
 
     def _together(self, x: Float[Tensor, "batch frame band dim"]) -> Float[Tensor, "batch frame features"]:
         """The same with all bands' hidden layers together, and the outputs of bands of like width."""
-        networks = [tuple(cast("nn.Sequential", cast("nn.Sequential", band)[0])) for band in self.to_freqs]
-        *hidden, last = zip(*networks, strict=True)
+        *hidden, last = self._layers()
         for layer in hidden:
             x = _layer_of_all(x, layer) if isinstance(layer[0], nn.Linear) else layer[0](x)
         runs = runs_of_like_width(self.dim_inputs)
         return torch.cat([mask for run in runs for mask in _masks_of_run(x[..., run, :], last[run])], dim=-1)
+
+    def _layers(self) -> list[Any]:
+        """The layers of the networks, each as a tuple of all bands' modules."""
+        networks = [tuple(cast("nn.Sequential", cast("nn.Sequential", band)[0])) for band in self.to_freqs]
+        return list(zip(*networks, strict=True))
+
+
+def _is_one(layer: Sequence[nn.Module]) -> bool:
+    """Whether a hidden layer is a product in each band, or in each the same activation, which has learned nothing."""
+    first, *others = layer
+    said = first.extra_repr()
+    same = all(type(other) is type(first) and other.extra_repr() == said for other in others)
+    return same and (isinstance(first, nn.Linear) or not [*first.parameters(), *first.buffers()])
 
 
 def _layer_of_all(

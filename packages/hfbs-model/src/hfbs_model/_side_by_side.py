@@ -18,8 +18,8 @@ LIKE = 1.25
 def pays(x: Tensor, modules: Iterable[nn.Module]) -> bool:
     """Whether to take bands together: not on a processor, where one after the other is as fast.
 
-    Only where the bands' weights are plain and say all that the modules do: no hook, nor a class that is not PyTorch's
-    or ours, such as adapters and parametrisations put in their place.
+    Only where the bands' weights are plain and say all that the modules do: no hook, no ``forward`` of a module's own,
+    nor a class that is not PyTorch's or ours, such as adapters and parametrisations put in their place.
     """
     return x.device.type != "cpu" and all(_is_plain(module) for module in modules)
 
@@ -55,4 +55,5 @@ def _is_plain(module: nn.Module) -> bool:
     known = type(module).__module__.startswith(("torch.nn.modules.", "hfbs_"))
     unquantised = all(type(parameter) is nn.Parameter for parameter in module.parameters(recurse=False))
     inside: Any = module
-    return known and unquantised and not inside._forward_hooks and not inside._forward_pre_hooks
+    hooks = (inside._forward_hooks, inside._forward_pre_hooks, inside._backward_hooks, inside._backward_pre_hooks)
+    return known and unquantised and not any(hooks) and "forward" not in vars(module)
