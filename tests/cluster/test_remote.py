@@ -3,13 +3,16 @@
 import errno
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from cluster.conftest import Bucket, Separate, stems_in, write_songs
 from hfbs_separate import AudioFileError, _remote
+from hfbs_separate._places import DEFAULT_NAMES, plan_jobs
 from hfbs_separate._remote import patiently
 from hfbs_separate._songs import find_songs
 
@@ -96,6 +99,67 @@ def test_urls_that_cannot_be_are_refused_before_anything_is_loaded(
     assert refused.exit_code == 2
     assert refused.stderr.startswith(f"hfbs: error: {message.format(url=bucket.url)}"), refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def web(songs: Path) -> Iterator[str]:
+    """The address of a web server that has a song at any path, whatever the query."""
+    song = (songs / "song 001.wav").read_bytes()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(song)))
+            self.send_header("ETag", '"same"')
+            self.end_headers()
+            self.wfile.write(song)
+
+        do_HEAD = do_GET  # the song after it, nobody reads
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/d/b.wav?token=eyJh.eyJz.c2ln", "b"),
+        ("/My%20song.live.wav", "My song.live"),
+        ("/d/b.wav?file=/x/../../up/ev", "b"),
+        ("/d/b.wav?address=https://h/q.mp3", "b"),
+        (f"/d/b.wav?key={'x' * 300}", "b"),
+        ("/d/b.wav#t=10.5", "b"),
+        ("/x%2Fy.wav", "y"),
+        ("/%2e%2e?id=1", "%2e%2e"),
+        ("/a%00.wav", "a%00"),
+        ("/?id=1", "127.0.0"),
+        ("/d/..", "127.0.0"),
+    ],
+)
+def test_a_song_on_the_web_is_named_by_its_path_alone(web: str, tmp_path: Path, path: str, name: str) -> None:
+    found = find_songs([f"{web}{path}"])
+    (job,) = plan_jobs(found, ["vocals"], tmp_path, names=DEFAULT_NAMES, extension=".wav")
+    assert job.files["vocals"] == tmp_path / name / "vocals.wav"
+
+
+def test_what_may_be_a_key_to_a_song_on_the_web_is_not_written_down(
+    separate: Separate, web: str, tmp_path: Path
+) -> None:
+    address = web.replace("//", "//user:word@")
+    result = separate(f"{address}/My%20song.wav?token=secret.key#part", "-o", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "My song.wav: 0.3 s" in result.stderr
+    record = json.loads((tmp_path / "My song" / "separation.json").read_text())
+    assert record["song"]["path"] == f"{web}/My%20song.wav"
+    again = separate(f"{address}/My%20song.wav?token=another", "-o", tmp_path, "--skip-existing")
+    assert again.stderr.splitlines()[-1] == "1 song left alone, whose stems are there"
 
 
 def failing(times: int, error: Exception) -> tuple[Callable[[], str], list[int]]:

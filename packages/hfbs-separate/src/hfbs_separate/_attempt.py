@@ -10,6 +10,7 @@ from ._one_song import Busy, begin, finished, separate_song
 from ._options import SampleFormat
 from ._places import Job
 from ._record import Recipe
+from ._remote import named
 from ._types import Progress
 from ._write import decibels
 from .terminal import Terminal, clock
@@ -112,4 +113,4 @@ class Work:
 
 def _described(song: SongFile) -> str:
     length = "" if song.seconds is None else f"{clock(song.seconds)}, "
-    return f"{song.path.name}: {length}{song.sample_rate} Hz {'stereo' if song.channels == 2 else 'mono'}"
+    return f"{named(song.path).name}: {length}{song.sample_rate} Hz {'stereo' if song.channels == 2 else 'mono'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import OutputError
 from ._output_place import ANOTHER_FOLDER, check_folder, is_folder, is_there
-from ._remote import Place, exists, in_bucket, patiently, store_of
+from ._remote import Place, exists, in_bucket, named, patiently, store_of
 from ._songs import FoundSong
 from ._source import STANDARD_INPUT, reason
 
@@ -96,7 +96,8 @@ def song_name(song: Place) -> str:
     """The song's file name without its last suffix; the whole file name where nothing usable would be left."""
     if song == STANDARD_INPUT:
         return "stdin"
-    return song.name if song.stem.strip(". ") == "" else song.stem
+    file = named(song)
+    return file.name if file.stem.strip(". ") == "" else file.stem
 
 
 def _check_names(names: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ._places import Job
-from ._remote import Place, content_of, exists, fingerprint
+from ._remote import Place, content_of, exists, fingerprint, public
 from ._source import STANDARD_INPUT
 
 type Json = Mapping[str, object]
@@ -73,7 +73,7 @@ def written(
     """
     document = {
         **recipe.entries(),
-        "song": {"path": str(job.song), **_identity(job.song), **song},
+        "song": {"path": public(job.song), **_identity(job.song), **song},
         "gain": gain,
         "stems": {name: {"file": file, "bytes": sizes[name]} for name, file in _files(job).items()},
         "notes": notes,

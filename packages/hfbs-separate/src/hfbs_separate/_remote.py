@@ -4,8 +4,9 @@ import errno
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ._errors import OptionError
 
@@ -55,6 +56,29 @@ def at_url(url: str) -> "UPath":
 def is_web(place: "UPath") -> bool:
     """Whether nothing can be listed there, and a question mark begins a query."""
     return place.protocol in _WEB
+
+
+def named(place: Place) -> PurePath:
+    """What tells a file's name, its stem and its suffix.
+
+    On the web that is the address's path, without a query, and with ``%20`` a space; the host where that ends in
+    nothing that a file may be called.
+    """
+    if isinstance(place, Path):
+        return place
+    if not is_web(place):
+        return PurePosixPath(place.name)
+    address = urlsplit(str(place))
+    names = (PurePosixPath(text).name for text in (unquote(address.path), address.path, address.hostname or ""))
+    return PurePosixPath(next((name for name in names if name not in ("", "..") and "\0" not in name), "web"))
+
+
+def public(place: Place) -> str:
+    """A place as it may be written down: on the web without query and user, which may be keys to what is there."""
+    if isinstance(place, Path) or not is_web(place):
+        return str(place)
+    address = urlsplit(str(place))
+    return urlunsplit((address.scheme, address.netloc.rpartition("@")[2], address.path, "", ""))
 
 
 def in_bucket(place: "UPath") -> str | None:

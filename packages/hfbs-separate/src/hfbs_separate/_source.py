@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from av.error import FFmpegError
 
 from ._errors import AudioFileError
-from ._remote import Place, patiently, store_of
+from ._remote import Place, named, patiently, store_of
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -34,7 +34,7 @@ class Source:
     """Where a song's bytes come from.
 
     Attributes:
-        path: what messages call it, and what its stems are named after.
+        path: what messages call it.
         hint: how a command line of ffmpeg names it.
         size: in bytes.
         open: gives the bytes, to any number of readers in one thread.
@@ -113,7 +113,7 @@ def remote_source(place: "UPath") -> Source:
         raise AudioFileError(f"{place}: cannot be fetched: {reason(error)}") from error
     if spool.size == 0:
         raise AudioFileError(f"{place}: the file is empty (0 bytes)")
-    return Source(place, shlex.quote(place.name), spool.size, spool.open)
+    return Source(place, shlex.quote(named(place).name), spool.size, spool.open)
 
 
 class _Spool:

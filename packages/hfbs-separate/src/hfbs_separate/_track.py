@@ -13,6 +13,7 @@ from av.error import FFmpegError, InvalidDataError
 from av.stream import Discard
 
 from ._errors import AudioFileError
+from ._remote import named
 from ._source import MeasuredFile, Source, reason
 from ._types import AudioPacket
 
@@ -158,7 +159,7 @@ def open_track(source: Source) -> Generator[Track]:
     with opened as bytes_of_song:
         file = MeasuredFile(bytes_of_song)
         with _explained(f"{source.path}: FFmpeg cannot read this file", file):
-            container = _opened(file, source.path.suffix.lower())
+            container = _opened(file, named(source.path).suffix.lower())
         with container:
             yield Track(source, file, container)
 
