@@ -78,6 +78,12 @@ def test_prefixes_and_patterns_find_what_folders_and_patterns_do(bucket: Bucket,
         ("{url}/none.wav", "out", "{url}/none.wav: there is no such file, nor any below it"),
         ("{url}/songs", "s3://no-bucket/stems", "s3://no-bucket/stems: there is no bucket 'no-bucket'"),
         ("{url}/songs/notes*", "out", "{url}/songs/notes*: no song found"),
+        (
+            "{url}/songs",
+            "https://localhost/stems",
+            "https://localhost/stems: nothing can be written to an address on the web: name a folder with -o, or a URL "
+            "such as s3://bucket/stems",
+        ),
         ("nothing://a/b.wav", "out", "nothing://a/b.wav: no URL of a file store that fsspec knows"),
         ("file:///a/b.wav", "out", "file:///a/b.wav: files on this machine are named by their path"),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import OutputError
 from ._output_place import ANOTHER_FOLDER, check_folder, is_folder, is_there
-from ._remote import Place, exists, in_bucket, named, patiently, store_of
+from ._remote import Place, exists, in_bucket, is_web, named, patiently, store_of
 from ._songs import FoundSong
 from ._source import STANDARD_INPUT, reason
 
@@ -118,7 +118,12 @@ def _check_names(names: str) -> None:
 
 
 def _check_store(folder: "UPath") -> None:
-    """Raise OutputError where the store of an output folder does not answer, or lacks the bucket."""
+    """Raise OutputError where the output folder is on the web, or its store does not answer or lacks the bucket."""
+    if is_web(folder):
+        raise OutputError(
+            f"{folder}: nothing can be written to an address on the web: name a folder with -o, or a URL such as "
+            "s3://bucket/stems"
+        )
     bucket = in_bucket(folder)
     try:
         there = patiently(lambda: store_of(folder).exists(folder.path if bucket is None else bucket))
