@@ -128,6 +128,14 @@ def test_a_template_names_stems_and_songs_keep_their_place_among_folders(tmp_pat
     [
         ("{song}", "got '{song}' without {stem}"),
         ("{song}/{stems}", "got {stems} in '{song}/{stems}'"),
+        ("{song}/x{stem:.0}", "got {stem:.0} in '{song}/x{stem:.0}'"),
+        ("{song:>9}/{stem}", "got {song:>9} in '{song:>9}/{stem}'"),
+        ("{stem:d}", "got {stem:d} in '{stem:d}'"),
+        ("{stem:{x}}", "got {stem:{x}} in '{stem:{x}}'"),
+        ("{stem!x}", "got {stem!x} in '{stem!x}'"),
+        ("{stem!r:4}", "got {stem!r:4} in '{stem!r:4}'"),
+        ("{stem.upper}", "got {stem.upper} in '{stem.upper}'"),
+        ("{song}{}{stem}", "got {} in '{song}{}{stem}'"),
         ("{song/{stem}", "got '{song/{stem}': unexpected '{' in field name"),
         ("/tmp/{stem}", "got '/tmp/{stem}'"),
         ("../{stem}", "got '../{stem}'"),
@@ -138,6 +146,16 @@ def test_a_template_that_leaves_no_place_for_each_stem_is_refused(tmp_path: Path
     message = refusal([Path("song.wav")], tmp_path, names=names)
     assert message.startswith("names are a path below the output folder with {stem} in it, and {song}, such as ")
     assert message.endswith(problem)
+
+
+@given(st.lists(st.sampled_from(["{song", "{stem", "{", "}", ":", "!", "r", ".0", ".", "/", " "])).map("".join))
+def test_a_template_is_refused_or_gives_each_stem_a_place_below_the_folder(names: str) -> None:
+    try:
+        (job,) = planned([Path("song.wav")], Path("out"), names=names)
+    except OutputError:
+        return
+    assert len(set(job.files.values())) == len(STEMS)
+    assert all(file.is_relative_to("out") for file in job.files.values())
 
 
 def test_a_template_without_the_song_is_refused_for_two_songs(tmp_path: Path) -> None:

@@ -104,13 +104,15 @@ def _check_names(names: str) -> None:
     """Raise OutputError where a template would not give each stem of each song a place of its own below a folder."""
     rule = "names are a path below the output folder with {stem} in it, and {song}, such as {song}_{stem}"
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(names) if field is not None]
+        parsed = list(string.Formatter().parse(names))
     except ValueError as error:
         raise OutputError(f"{rule}, got {names!r}: {error}") from error
-    unknown = [field for field in fields if field not in _FIELDS]
-    if unknown:
-        raise OutputError(f"{rule}, got {{{unknown[0]}}} in {names!r}")
-    if "stem" not in fields:
+    for _, field, shape, conversion in parsed:
+        # A shape or a conversion may make two names one.
+        if field is not None and (field not in _FIELDS or shape or conversion):
+            whole = field + (f"!{conversion}" if conversion else "") + (f":{shape}" if shape else "")
+            raise OutputError(f"{rule}, got {{{whole}}} in {names!r}")
+    if "stem" not in [field for _, field, _, _ in parsed]:
         raise OutputError(f"{rule}, got {names!r} without {{stem}}")
     path = PurePosixPath(names)
     if path.is_absolute() or ".." in path.parts or names.endswith("/"):
