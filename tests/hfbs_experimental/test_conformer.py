@@ -1,17 +1,20 @@
 """Conformer: keys, the convolution against a loop over positions, recomputing, independence, errors."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rotary_embedding_torch import RotaryEmbedding
 from torch import nn
 
-from hfbs_experimental.attend import Conformer
+from hfbs_experimental.attend import CONFORMER, Conformer
+from hfbs_model import BandSplitRotator, Parts, load_checkpoint
 
 from .conftest import away_from_start
 
@@ -140,3 +143,62 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 def test_refuses_what_it_cannot_be(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         built(**keywords)
+
+
+CONFIG: dict[str, Any] = {
+    "audio": {"chunk_size": 4000, "sample_rate": 44100, "num_channels": 1},
+    "training": {"instruments": ["vocals", "other"], "target_instrument": "vocals"},
+}
+IN_WORDS_OF_MSST: dict[str, Any] = {
+    "dim": 8,
+    "depth": 1,
+    "stereo": False,
+    "num_stems": 1,
+    "time_conformer_depth": 1,
+    "freq_conformer_depth": 2,
+    "dim_head": 4,
+    "heads": 2,
+    "ff_mult": 4,
+    "conv_expansion_factor": 2,
+    "conv_kernel_size": 5,
+    "attn_dropout": 0.0,
+    "ff_dropout": 0.0,
+    "conv_dropout": 0.0,
+    "dim_freqs_in": 1025,
+    "stft_n_fft": 2048,
+    "stft_hop_length": 441,
+    "stft_win_length": 2048,
+    "stft_normalized": False,
+    "mask_estimator_depth": 2,
+    "use_torch_checkpoint": False,
+    "skip_connection": False,
+}
+BANDS: dict[str, dict[str, Any]] = {
+    "bs": {"freqs_per_bands": [25, 1000]},
+    "mel": {"num_bands": 60, "sample_rate": 44100, "norm_output": False, "final_norm": False},
+}
+
+
+@pytest.mark.parametrize("kind", BANDS)
+def test_a_checkpoint_loads_with_mssts_yaml(tmp_path: Path, kind: str) -> None:
+    """Depths have names of their own there, and both files count layers of the mask estimators as that of BS does."""
+    torch.manual_seed(0)
+    model = BandSplitRotator(
+        dim=8,
+        depth=1,
+        heads=2,
+        dim_head=4,
+        time_transformer_depth=1,
+        freq_transformer_depth=2,
+        stft_hop_length=441,
+        **BANDS[kind],
+        parts=CONFORMER.build(Parts(), conv_expansion_factor=2, conv_kernel_size=5),
+    ).eval()
+    torch.save(model.state_dict(), tmp_path / "m.ckpt")
+    said = {name: value for name, value in BANDS[kind].items() if "norm" not in name}
+    (tmp_path / "m.yaml").write_text(yaml.dump(CONFIG | {"model": IN_WORDS_OF_MSST | said}))
+    loaded = load_checkpoint(tmp_path / "m.ckpt", tmp_path / "m.yaml")
+    assert not loaded.report.differences
+    audio = torch.randn(1, 3000)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(audio), model(audio))

@@ -7,6 +7,7 @@ from .._msst import Family, hidden_layers
 from ._config import Config
 from ._keywords import check_model_section, in_a_row
 
+_IN_CONFORMERS = {f"{axis}_conformer_depth": f"{axis}_transformer_depth" for axis in ("time", "freq", "linear")}
 _ONLY_IN_EXPERIMENTAL_CLASSES = {"num_residual_streams", "use_value_residual_learning"}
 
 
@@ -25,7 +26,12 @@ def translated(config: Config, family: Family, where: str | PathLike[str]) -> tu
     check_model_section(config.model, where)
     notes = list(config.notes)
 
-    family = "mel" if "num_bands" in model else "bs" if "freqs_per_bands" in model else family
+    if _IN_CONFORMERS.keys() & model.keys():
+        family = "bs"  # MSST's two files of Conformers both count the mask estimators' layers as bs_roformer.py does,
+        model.pop("conv_dropout", None)  # and ignore this
+        model = {_IN_CONFORMERS.get(name, name): value for name, value in model.items()}
+    else:
+        family = "mel" if "num_bands" in model else "bs" if "freqs_per_bands" in model else family
     depth = model.pop("mask_estimator_depth", None)
     if isinstance(depth, int):
         try:
