@@ -175,6 +175,8 @@ def test_a_hop_that_takes_longer_than_it_lasts_is_told_once_and_counted(
         (pcm(noise(10)), ["--latency", 0.001], "latency is in seconds, at least 0.016 for this model"),
         (pcm(noise(10)), ["--sound-input", "3"], "--sound-input and --sound-output are of sound devices: add --sound"),
         (pcm(noise(10)), ["--sound", "--rate", 8000], "--sound opens devices as the model needs them"),
+        (b"", ["--sound", "--format", "s16le"], "--sound opens devices as the model needs them"),
+        (b"", ["--sound", "--format", "f32le"], "one stem: leave out --format, --rate, --channels and further stems"),
         (pcm(np.full((2, 9), np.nan)), [], "after sample 0 of the input: a block must be finite, got nan"),
     ],
 )

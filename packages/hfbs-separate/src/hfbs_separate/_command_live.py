@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from ._checkpoint_option import ABOUT_DEMO, CHECKPOINT, DEMO
 from ._errors import AudioFileError, OptionError, OutputError, SeparationError
@@ -158,10 +159,11 @@ def live(
         terminal = Terminal(speech or "lines")
     if not sound and (sound_input is not None or sound_output is not None):
         raise click.UsageError("--sound-input and --sound-output are of sound devices: add --sound")
-    if sound and (channels is not None or rate is not None or len(stems) + instrumental > 1):
+    of_pipes = [context.get_parameter_source(name) for name in ("sample_format", "rate", "channels")]
+    if sound and (ParameterSource.COMMANDLINE in of_pipes or len(stems) + instrumental > 1):
         raise click.UsageError(
-            "--sound opens devices as the model needs them, and plays one stem: leave out --rate, --channels and "
-            "further stems"
+            "--sound opens devices as the model needs them, and plays one stem: leave out --format, --rate, --channels "
+            "and further stems"
         )
     if not sound and not (_carries_audio(sys.stdin) and _carries_audio(sys.stdout)):
         raise click.UsageError(
