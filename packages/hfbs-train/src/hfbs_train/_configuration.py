@@ -141,7 +141,7 @@ class Validation:
     """Separating whole songs while the run goes on, as ``hfbs separate`` does it.
 
     Attributes:
-        songs: Folders in MUSDB's layout, with the run's stems. Where a song has a file of its mixture, that is separated.
+        songs: Folders in MUSDB's layout, with the run's stems, and the file ``mixture`` or what adds up to it.
         every: Steps between two validations; the last step is always followed by one.
         seconds: Length of each song that is separated, from its middle; None takes all of it.
         keep: How many of the best checkpoints are kept, by the mean SDR over stems.
