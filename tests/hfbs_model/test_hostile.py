@@ -13,8 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from hfbs_model import BandSplitRotator, Checkpoint, CheckpointError, ConfigError, load_checkpoint, save_checkpoint
+from hfbs_model import (
+    BandSplitRotator,
+    Checkpoint,
+    CheckpointError,
+    ConfigError,
+    inspect_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 from .conftest import TINY
 
@@ -115,6 +124,33 @@ def huge_tensor_in_torchs_old_format(folder: Path) -> Path:
     return path
 
 
+def with_more(folder: Path, **more: Any) -> Path:
+    torch.save(BandSplitRotator(**TINY).state_dict() | more, folder / "m.ckpt")
+    return folder / "m.ckpt"
+
+
+def number_far_beyond_the_layers(folder: Path) -> Path:
+    return with_more(folder, **{"layers.300000.0.norm.gamma": torch.zeros(1)})
+
+
+def number_far_beyond_the_stems(folder: Path) -> Path:
+    return with_more(folder, **{"mask_estimators.2000000000.x": torch.zeros(1)})
+
+
+def number_far_beyond_the_blocks(folder: Path) -> Path:
+    return with_more(folder, **{"layers.0.1.layers.300000.0.norm.gamma": torch.zeros(1)})
+
+
+def one_number_that_claims_to_be_many(folder: Path) -> Path:
+    return with_more(folder, **{"band_split.to_features.0.0.gamma": torch.ones(1).expand(2 * (2**34 + 1))})
+
+
+def sizes_that_no_memory_holds(folder: Path) -> Path:
+    """Biases alone are short, and the products between them would not be."""
+    biases = ("band_split.to_features.0.1.bias", "mask_estimators.0.to_freqs.0.0.0.bias")
+    return with_more(folder, **dict.fromkeys(biases, torch.zeros(8_000_000, dtype=torch.int8)))
+
+
 def pickle_bomb_of_strings(folder: Path) -> Path:
     path = folder / "m.ckpt"
     path.write_bytes(pickle.dumps([["x" * 1000] * 1000] * 1000, protocol=2))
@@ -132,8 +168,22 @@ HOSTILE: list[tuple[Callable[[Path], Path], str]] = [
     (compressed_zip_bomb, "is refused: it holds compressed data .67108864 bytes in .*, which PyTorch never writes"),
     (pickle_of_a_huge_tensor, "is damaged or truncated; download it again"),
     (huge_tensor_in_torchs_old_format, "is damaged or truncated; download it again"),
+    (number_far_beyond_the_layers, r"layers\.300000\.0\.norm\.gamma is numbered beyond a gap: there is no layers\.1;"),
+    (number_far_beyond_the_stems, r"mask_estimators\.2000000000\.x is .* no mask_estimators\.1; the file is damaged"),
+    (number_far_beyond_the_blocks, r"layers\.0\.1\.layers\.300000\..* is .* there is no layers\.0\.1\.layers\.1;"),
+    (one_number_that_claims_to_be_many, "is refused: .*gamma would be 137438953480 bytes long, of which it holds 4;"),
+    (sizes_that_no_memory_holds, "says of itself sizes that no memory holds"),
     (pickle_bomb_of_strings, "holds no state dict|is damaged"),
 ]
+UNTOLD: dict[str, Any] = {
+    "stft_hop_length": 16,
+    "stft_win_length": 64,
+    "zero_dc": False,
+    "skip_connection": False,
+    "stems": "a",
+    "sample_rate": 44100,
+    "chunk_size": 4000,
+}
 LOAD = """
 import json, resource, sys, time
 from hfbs_model import CheckpointError, ConfigError, load_checkpoint
@@ -141,7 +191,7 @@ peak = lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for paths in [["nothing.ckpt"], *json.loads(sys.argv[1])]:
     before, began = peak(), time.perf_counter()
     try:
-        load_checkpoint(*paths)
+        load_checkpoint(*paths, **json.loads(sys.argv[2]))
     except (CheckpointError, ConfigError) as error:
         print(json.dumps([peak() - before, time.perf_counter() - began, str(error)]))
 """
@@ -150,7 +200,7 @@ for paths in [["nothing.ckpt"], *json.loads(sys.argv[1])]:
 @pytest.mark.parametrize(("make", "message"), HOSTILE, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_hostile_file_is_refused_in_one_line(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
     with pytest.raises(CheckpointError, match=message) as refusal:
-        load_checkpoint(make(tmp_path))
+        load_checkpoint(make(tmp_path), **UNTOLD)
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 600
     assert not (tmp_path / "it ran").exists()
@@ -172,7 +222,7 @@ def test_a_hostile_file_takes_little_memory(tmp_path: Path, good: dict[str, byte
     (tmp_path / "m.ckpt").write_bytes(good["ckpt"])
     files["yaml_bomb"] = yaml_bomb(tmp_path)
     paths = json.dumps([[*map(str, of_file)] for of_file in files.values()])
-    command = [sys.executable, "-c", LOAD, paths]
+    command = [sys.executable, "-c", LOAD, paths, json.dumps(UNTOLD)]
     _, *lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     for name, (peak, seconds, message) in zip(files, map(json.loads, lines), strict=True):
         print(f"{name:32}{peak / 1e6:6.1f} MB {seconds:6.3f} s  {message.rpartition('/')[2][:70]}")
@@ -187,6 +237,30 @@ def test_a_file_cut_at_any_of_a_hundred_places_is_refused(tmp_path: Path, good: 
         with pytest.raises(CheckpointError, match=r"empty|truncated|damaged|is no") as refusal:
             load_checkpoint(path)
         assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("make", [number_far_beyond_the_stems, one_number_that_claims_to_be_many])
+def test_a_hostile_file_is_inspected_no_more_than_it_is_loaded(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    with pytest.raises(CheckpointError):
+        inspect_checkpoint(make(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants:UserWarning")
+@pytest.mark.parametrize("change", [Tensor.to_sparse, lambda tensor: tensor.to("meta")], ids=["sparse", "meta"])
+def test_a_tensor_that_is_no_plain_one_is_refused(tmp_path: Path, change: Callable[[Tensor], Tensor]) -> None:
+    name = "layers.0.0.layers.0.0.to_qkv.weight"
+    weights = BandSplitRotator(**TINY).state_dict()
+    path = with_more(tmp_path, **{name: change(weights[name])})
+    for read in (load_checkpoint, inspect_checkpoint):
+        with pytest.raises(CheckpointError, match=rf"{name} is no plain tensor .*; save it as one"):
+            read(path, **UNTOLD)
+
+
+def test_keys_without_attention_are_those_of_another_model(tmp_path: Path) -> None:
+    weights = {name: value for name, value in BandSplitRotator(**TINY).state_dict().items() if "gates" not in name}
+    torch.save(weights, tmp_path / "m.ckpt")
+    with pytest.raises(CheckpointError, match="not those of a BS-RoFormer or Mel-Band RoFormer"):
+        load_checkpoint(tmp_path / "m.ckpt", **UNTOLD)
 
 
 def test_two_thousand_mutations_of_a_file_never_end_in_a_traceback(tmp_path: Path, good: dict[str, bytes]) -> None:

@@ -1,9 +1,10 @@
 """Sizes of a mask head: read from the names and shapes of a checkpoint, and as keywords of its variant."""
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
+
+from hfbs_model._checkpoints import _architecture
 
 
 def shape_of(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
@@ -19,9 +20,12 @@ def shape_of(weights: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
 
 
 def count_of(weights: Mapping[str, Tensor], prefix: str) -> int:
-    """How many modules the list of that name holds in the first stem's mask estimator."""
-    numbered = re.compile(re.escape(f"mask_estimators.0.{prefix}.") + r"(\d+)\.")
-    return 1 + max((int(match[1]) for match in map(numbered.match, weights) if match), default=-1)
+    """How many modules the list of that name holds in the first stem's mask estimator.
+
+    Raises:
+        ValueError: A number is left out.
+    """
+    return _architecture.count_of(weights, f"mask_estimators.0.{prefix}")
 
 
 def keywords_of(settings: object, prefix: str) -> dict[str, object]:

@@ -158,5 +158,20 @@ def _state_dict(content: object, where: Path) -> dict[str, Tensor]:
                 name: value for name, value in mapping.items() if isinstance(name, str) and isinstance(value, Tensor)
             }
             if tensors:
+                for name, tensor in tensors.items():
+                    _refuse_claims(name, tensor, where)
                 return tensors
     raise CheckpointError(f"{where} holds no state dict: a mapping of names to tensors was expected")
+
+
+def _refuse_claims(name: str, tensor: Tensor, where: Path) -> None:
+    """A view may repeat what the file holds, and a few bytes so stand for more than memory holds."""
+    if tensor.layout != torch.strided or tensor.is_meta:
+        kind = "a tensor without values" if tensor.is_meta else str(tensor.layout)
+        raise CheckpointError(f"{where} is refused: {name} is no plain tensor but {kind}; save it as one")
+    claimed, held = tensor.numel() * tensor.itemsize, tensor.untyped_storage().nbytes()
+    if claimed > held:
+        raise CheckpointError(
+            f"{where} is refused: {name} would be {claimed} bytes long, of which it holds {held}; "
+            "ask its author for a plain state dict or safetensors"
+        )

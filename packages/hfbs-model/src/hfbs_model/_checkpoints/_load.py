@@ -273,6 +273,8 @@ def _built(values: Mapping[str, object], parts: Parts, path: _Path) -> BandSplit
             return BandSplitRotator(**cast("dict[str, Any]", model_keywords(values)), parts=parts)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    except RuntimeError as error:  # PyTorch's, of memory that it does not get
+        raise CheckpointError(f"{path} says of itself sizes that no memory holds; is it damaged?") from error
 
 
 def _give_weights(model: BandSplitRotator, weights: Mapping[str, Tensor], path: _Path) -> None:
