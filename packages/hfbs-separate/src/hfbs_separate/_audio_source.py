@@ -20,7 +20,7 @@ class AudioSource(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second, from :data:`LOWEST_RATE` to :data:`HIGHEST_RATE`."""
+        """Samples a second, from 1,000 to 1,000,000."""
         ...
 
     @property
