@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(setting.threads)
     torch.manual_seed(0)
     began = time.perf_counter()
-    run = ready(contestant, build(contestant.package, setting.configuration), setting)
+    run = ready(contestant, build(contestant, setting.configuration), setting)
     building = time.perf_counter() - began
     first, second = seconds_of(run, setting.device), seconds_of(run, setting.device)
     answer = {

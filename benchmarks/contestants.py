@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from configurations import Configuration
+from configurations import Configuration, Setting
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,12 +28,16 @@ class Contestant:
         package: Key of :data:`CLASSES`.
         compiled: Whether ``compile_blocks`` is called.
         mode: What it is told.
+        autocast: Whether it is run under autocast for inference in bfloat16, where ours is otherwise cast once.
+        value_residuals: Whether ours mixes the first layer's values in, as lucidrains' BS model always does.
     """
 
     name: str
     package: str
     compiled: bool = False
     mode: str | None = None
+    autocast: bool = False
+    value_residuals: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -43,9 +47,11 @@ class Contestant:
 CONTESTANTS: Mapping[str, Contestant] = {
     contestant.name: contestant
     for contestant in (
-        Contestant(LUCIDRAINS, LUCIDRAINS),
-        Contestant(PYMSS, PYMSS),
+        Contestant(LUCIDRAINS, LUCIDRAINS, autocast=True),
+        Contestant(PYMSS, PYMSS, autocast=True),
         Contestant(OURS, OURS),
+        Contestant("hfbs, value residuals", OURS, value_residuals=True),
+        Contestant("hfbs, autocast", OURS, autocast=True),
         Contestant("hfbs compiled", OURS, compiled=True),
         Contestant("hfbs compiled, CUDA graphs", OURS, compiled=True, mode="reduce-overhead"),
     )
@@ -81,16 +87,26 @@ KEYWORDS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def competing(task: str, device: str, compiled: bool) -> list[Contestant]:
+def competing(setting: Setting, compiled: bool) -> list[Contestant]:
     """Who takes part. CUDA graphs are for inference on CUDA; pymss-core has no backward pass."""
-    graphs = task == "inference" and device == "cuda"
-    return [
-        contestant
-        for contestant in CONTESTANTS.values()
-        if (compiled or not contestant.compiled)
-        and (graphs or contestant.mode is None)
-        and (task == "inference" or contestant.package != PYMSS)
-    ]
+    inference = setting.task == "inference"
+
+    def takes_part(contestant: Contestant) -> bool:
+        return (
+            (compiled or not contestant.compiled)
+            and (contestant.mode is None or (inference and setting.device == "cuda"))
+            and (inference or contestant.package != PYMSS)
+            and (not contestant.value_residuals or mixes_values(CONTESTANTS[LUCIDRAINS], setting.configuration))
+            and (not (contestant.is_ours and contestant.autocast) or (inference and setting.precision == "bfloat16"))
+        )
+
+    return [contestant for contestant in CONTESTANTS.values() if takes_part(contestant)]
+
+
+def mixes_values(contestant: Contestant, configuration: Configuration) -> bool:
+    """Whether the model has value residuals."""
+    always = contestant.package == LUCIDRAINS and not configuration.mel and configuration.depth > 1
+    return always or contestant.value_residuals
 
 
 def class_of(package: str, mel: bool) -> Any:
@@ -100,11 +116,13 @@ def class_of(package: str, mel: bool) -> Any:
         return getattr(importlib.import_module(module), name)
 
 
-def build(package: str, configuration: Configuration) -> "nn.Module":
+def build(contestant: Contestant, configuration: Configuration) -> "nn.Module":
+    keywords = configuration.keywords | KEYWORDS[contestant.package][configuration.mel]
+    if contestant.value_residuals:
+        keywords["use_value_residual_learning"] = True
     with warnings.catch_warnings():  # lucidrains' constructor runs an STFT without a window
         warnings.simplefilter("ignore")
-        keywords = configuration.keywords | KEYWORDS[package][configuration.mel]
-        return class_of(package, configuration.mel)(**keywords)
+        return class_of(contestant.package, configuration.mel)(**keywords)
 
 
 def adopt(package: str, model: "nn.Module", ours: Mapping[str, "Tensor"]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from configurations import Setting
-from contestants import FLOOR, OURS, Contestant, adopt, build
+from contestants import FLOOR, OURS, Contestant, adopt, build, mixes_values
 from floor import floor, multiply_adds
 from torch import Tensor, nn
 
@@ -54,11 +54,11 @@ class Row:
 def ready(contestant: Contestant, model: nn.Module, setting: Setting) -> Callable[[], Tensor]:
     """What one run of the model is: a forward pass, or a training step that gives the loss.
 
-    In bfloat16, ours is cast once for inference. The peers, which do not run so, and everyone in training are under
-    autocast, as their users run them.
+    In bfloat16, ours is cast once for inference, as its users run it. The peers, which do not run so, and everyone in
+    training are under autocast.
     """
     dtype = getattr(torch, setting.precision)
-    casts = setting.task == "inference" and contestant.is_ours
+    casts = setting.task == "inference" and not contestant.autocast
     model = model.to(setting.device, dtype if casts else torch.float32).train(setting.task == "training")
     if contestant.compiled:
         model.compile_blocks(mode=contestant.mode)
@@ -108,23 +108,23 @@ def measured(
     contestants: list[Contestant], setting: Setting, rounds: int, processes: int, peak_tflops: float | None
 ) -> list[Row]:
     """One table: the contestants and the floor in alternating rounds, after one that warms up."""
-    torch.manual_seed(0)
-    reference = build(OURS, setting.configuration)
-    weights = reference.state_dict()
-    mixture, _ = signals(setting)
+    configuration = setting.configuration
     running: dict[str, Callable[[], object]] = {}
     differences: dict[str, float | None] = {}
-    with torch.inference_mode():
-        expected = reference.to(setting.device).eval()(mixture).flatten(0, -2).cpu()
+    references: dict[bool, tuple[nn.Module, Tensor]] = {}
     for contestant in contestants:
-        model = build(contestant.package, setting.configuration)
-        comparable = adopt(contestant.package, model, weights)
+        mixes = mixes_values(contestant, configuration)
+        if mixes not in references:
+            references[mixes] = reference(mixes, setting)
+        like, expected = references[mixes]
+        model = build(contestant, configuration)
+        comparable = adopt(contestant.package, model, like.state_dict())
         run = ready(contestant, model, setting)
         if setting.task == "inference" and comparable:
-            differences[contestant.name] = relative_rms(run().float().flatten(0, -2).cpu(), expected)
+            differences[contestant.name] = relative_rms(output(run), expected)
         running[contestant.name] = run
     dtype = getattr(torch, setting.precision)
-    running[FLOOR] = floor(reference, setting.frames, setting.batch, dtype, setting.device)
+    running[FLOOR] = floor(references[False][0], setting.frames, setting.batch, dtype, setting.device)
 
     times: dict[str, list[float]] = {name: [] for name in running}
     for turn in range(rounds + 1):
@@ -134,7 +134,7 @@ def measured(
                 times[name].append(seconds)
 
     passes = 3 if setting.task == "training" else 1
-    arithmetic = 2 * passes * multiply_adds(reference, setting.frames, setting.batch)
+    arithmetic = 2 * passes * multiply_adds(references[False][0], setting.frames, setting.batch)
     floors = [passes * seconds for seconds in times.pop(FLOOR)]
     starts = {c.name: started(c, setting, processes) for c in contestants} if processes else {}
 
@@ -152,6 +152,21 @@ def measured(
         )
 
     return [row(name, spent) for name, spent in (times | {FLOOR: floors}).items()]
+
+
+def reference(mixes_values: bool, setting: Setting) -> tuple[nn.Module, Tensor]:
+    """Ours, whose weights the others of the kind are given, and what it gives in float32, eager."""
+    torch.manual_seed(0)
+    model = build(Contestant(OURS, OURS, value_residuals=mixes_values), setting.configuration)
+    model = model.to(setting.device).eval()
+    mixture, _ = signals(setting)
+    with torch.inference_mode():
+        return model, output(lambda: model(mixture))
+
+
+def output(run: Callable[[], Tensor]) -> Tensor:
+    """What a run gives, (stem and channel, time)."""
+    return run().float().flatten(0, -2).cpu()
 
 
 def relative_rms(output: Tensor, expected: Tensor) -> float:

@@ -20,16 +20,16 @@ NOTES = (
     "× floor: time over that of the model's matrix products and attention alone, as single calls on operands that lie "
     "ready in the precision of the table; for a training step, over three such passes. Median of the alternating "
     "rounds, least and most.",
-    "difference: ‖y − ref‖ / ‖ref‖ with the same weights, ref being hfbs in float32, eager. '–': not compared. "
-    "lucidrains' BS model of several layers has value residuals always, which hfbs and pymss-core are measured "
-    "without; a training step has no such output.",
+    "difference: ‖y − ref‖ / ‖ref‖ with the same weights, ref being hfbs in float32, eager, with value residuals where "
+    "the row's model has them: lucidrains' BS model of several layers always has. '–': not compared; a training step "
+    "has no such output.",
     "memory: the most that a process of its own took (on CUDA, its tensors), over that of BS-RoFormer. Compilation "
     "within that process counts.",
     "import, to first output (import, building, first run) and compilation (first run less second) are medians over "
     "fresh processes without a cache of compiled code; in training, a run is a step.",
-    "bfloat16: for inference hfbs is cast once, and the peers are under autocast; in training all are under autocast, "
-    "with weights in float32. pymss-core has no backward pass. hfbs trains with use_torch_checkpoint=True, "
-    "which keeps products and attention; that of BS-RoFormer keeps neither and is off.",
+    "bfloat16: for inference hfbs is cast once, but for the row that says so, and the peers are under autocast; in "
+    "training all are under autocast, with weights in float32. pymss-core has no backward pass. hfbs trains with "
+    "use_torch_checkpoint=True, which keeps products and attention; that of BS-RoFormer keeps neither and is off.",
 )
 HEADINGS = (
     "",

@@ -67,7 +67,7 @@ def main() -> None:
     result = read_json(options.json) if options.json else Report()
     print(f"{run.machine}\n{run.commit}, {run.date}\n")
     for setting in settings(options):
-        contestants = competing(setting.task, setting.device, compiled=not options.no_compiled)
+        contestants = competing(setting, compiled=not options.no_compiled)
         rows = measured(contestants, setting, options.rounds, options.processes, options.peak_tflops)
         table = Table(run, setting, rows)
         print(text(table), end="\n\n", flush=True)

@@ -65,7 +65,7 @@ def main() -> None:
         seconds=options.seconds,
         threads=torch.get_num_threads(),
     )
-    own = ready(CONTESTANTS[OURS], build(OURS, setting.configuration), setting)
+    own = ready(CONTESTANTS[OURS], build(CONTESTANTS[OURS], setting.configuration), setting)
     model = setting.configuration.keywords | KEYWORDS[OURS][setting.configuration.mel]
     configuration = {"stems": STEMS[: model.pop("num_stems")], "model": model, "batch_size": setting.batch}
     configuration["audio"] = {"sample_rate": SAMPLE_RATE, "chunk_seconds": setting.seconds}
