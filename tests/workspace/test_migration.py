@@ -5,13 +5,17 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 import hfbs_attention
 import hfbs_model
-from hfbs_model import BandSplitRotator
+from hfbs_experimental.attend import VALUE_RESIDUAL
+from hfbs_model import BandSplitRotator, Parts, load_checkpoint
 from hfbs_model.bs_roformer import BSRoformer
 from hfbs_model.mel_band_roformer import MelBandRoformer
 from migration_tables import HUNTER, LUCIDRAINS, MSST, PYMSS, default, keyword_rows, listed, rows, value
@@ -106,3 +110,59 @@ def test_the_options_of_the_separator_that_the_pages_name_exist():
 def run_help(command: str) -> str:
     words = [Path(sys.executable).with_name("hfbs"), command, "--help"]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+TINY = {"dim": 8, "depth": 2, "heads": 2, "dim_head": 4, "zero_dc": False}
+# What weights do not tell, at the values that a model has which is told nothing.
+UNTOLD = {"stft_hop_length": 512, "stft_win_length": 2048, "zero_dc": False, "skip_connection": False}
+UNTOLD |= {"stems": "a", "sample_rate": 44100, "chunk_size": 8192}
+SWAPPED = "`….learned_value_residual_mix.0.…`"
+PREDECESSORS_VALUES = "`….learned_value_residual_mix.…`"
+State = dict[str, Tensor]
+
+
+def renamed(pattern: str, name: str | Callable[[re.Match[str]], str]) -> Callable[[State], State]:
+    return lambda state: {re.sub(pattern, name, key): tensor for key, tensor in state.items()}
+
+
+# How weights of a model here come to be a file of each row of "Names in a state dict".
+SPELLINGS: dict[str, list[Callable[[State], object]]] = {
+    "`state_dict`, `state`, `model`, `model_state_dict` around the weights": [
+        lambda state, around=around: {around: state} for around in ("state_dict", "state", "model", "model_state_dict")
+    ],
+    "`module.…`, `_orig_mod.…`": [renamed("^", "module."), renamed("^", "_orig_mod.")],
+    "`….to_value_residual_mix.…`": [dict],
+    SWAPPED: [dict],
+    PREDECESSORS_VALUES: [renamed("to_value_residual_mix", "learned_value_residual_mix")],
+    "`….branch.…` with one residual stream": [renamed(r"(\.layers\.\d\.\d)\.", r"\1.branch.")],
+    "`layers.L.1.…`, `layers.L.2.…` without linear transformers": [
+        renamed(r"^(layers\.\d)\.(\d)", lambda found: f"{found[1]}.{int(found[2]) + 1}")
+    ],
+}
+
+
+def model_of(row: str) -> BandSplitRotator:
+    """A model whose weights a row is about."""
+    parts = VALUE_RESIDUAL.build(Parts()) if row == SWAPPED else Parts()
+    return BandSplitRotator(**TINY, use_value_residual_learning="value_residual" in row, parts=parts).eval()
+
+
+def test_every_row_of_names_in_a_state_dict_is_tried():
+    assert [cells[0] for cells in rows("../migration", "Names in a state dict")] == list(SPELLINGS)
+
+
+@pytest.mark.parametrize("row", SPELLINGS)
+def test_load_checkpoint_reads_these_names(row: str, tmp_path: Path):
+    model, mixture = model_of(row), torch.randn(1, 1, 3000)
+    asked = {"msst_residuals": False} if "value_residual" in row and row != SWAPPED else {}
+    for spelled in SPELLINGS[row]:
+        torch.save(spelled(model.state_dict()), tmp_path / "model.ckpt")
+        loaded = load_checkpoint(tmp_path / "model.ckpt", **UNTOLD, **asked).model
+        torch.testing.assert_close(loaded(mixture), model(mixture))
+
+
+def test_swapped_value_residuals_under_the_other_name_give_wrong_stems_without_an_error():
+    theirs, ours = model_of(SWAPPED), model_of(PREDECESSORS_VALUES)
+    ours.load_state_dict(renamed(r"learned_value_residual_mix\.0", "to_value_residual_mix")(theirs.state_dict()))
+    mixture = torch.randn(1, 1, 3000)
+    assert (ours(mixture) - theirs(mixture)).norm() > 1e-3 * theirs(mixture).norm()
