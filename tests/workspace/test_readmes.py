@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+from hfbs_model import known_checkpoints
 from hfbs_train import RunConfiguration
 from release.members import Member
 from workspace._examples import Run, examples
@@ -161,6 +162,24 @@ def test_the_api_page_of_a_package_has_every_public_name(member: Member):
         name for name in dir(package) if not name.startswith("_") and not isinstance(getattr(package, name), ModuleType)
     }
     assert described == public - {"TYPE_CHECKING"}
+
+
+def test_the_pages_count_the_checkpoints_of_the_registry_as_it_has_them():
+    known = known_checkpoints()
+    counted = {
+        "address of the weights": len(known),
+        "SHA-256 and size of the weights": sum(None not in (each.sha256, each.size) for each in known),
+        "address of the YAML": sum(each.config_url is not None for each in known),
+        "hop length": sum("stft_hop_length" in each.settings for each in known),
+        "stems in the order of the outputs": sum("stems" in each.settings for each in known),
+        "licence": sum(each.licence is not None for each in known),
+    }
+    table = re.findall(r"^\| ([^|]+) \| (\d+) \|$", (ROOT / "docs" / "models.md").read_text(encoding="utf-8"), re.M)
+    assert {what: int(count) for what, count in table} == counted
+    digests = counted["SHA-256 and size of the weights"]
+    for page in ("README.md", "docs/models.md", "docs/tutorials/checkpoint.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert re.search(rf"\b{len(known)}\b[^.]*\b{digests}\b[^.]*\bdigest|\bdigest {digests} ", text), page
 
 
 TRAINING = (
