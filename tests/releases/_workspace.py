@@ -30,6 +30,9 @@ dependencies = [{dependencies}]  # no more than that
 [build-system]
 requires = ["uv_build>=0.9,<1"]
 build-backend = "uv_build"
+
+[tool.uv.build-backend]
+source-include = ["CHANGELOG.md"]
 """
 ATTENTION = """\
 class Attend:

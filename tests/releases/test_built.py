@@ -80,6 +80,7 @@ def test_a_damaged_wheel_is_told(built: Built, name: str, change: Callable[[byte
     ("name", "fault"),
     [
         ("hfbs_attention-0.1.0/LICENSE", "the source distribution lacks hfbs_attention-0.1.0/LICENSE"),
+        ("hfbs_attention-0.1.0/CHANGELOG.md", "the source distribution lacks hfbs_attention-0.1.0/CHANGELOG.md"),
         ("hfbs_attention-0.1.0/src/hfbs_attention/py.typed", "the source distribution lacks"),
         (None, "the source distribution has hfbs_attention-0.1.0/src/hfbs_model/__init__.py as well"),
     ],

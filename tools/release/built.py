@@ -107,7 +107,7 @@ def _sdist_faults(built: Built) -> Iterator[str]:
     stem = f"{built.member.import_name}-{built.member.version}/"
     with tarfile.open(built.sdist) as archive:
         names = {member.name for member in archive.getmembers() if member.isfile()}
-    papers = {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
+    papers = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "PKG-INFO"}
     wanted = {stem + name for name in papers | {f"src/{source}" for source in _sources(built.member)}}
     yield from (f"the source distribution lacks {name}" for name in sorted(wanted - names))
     # uv keeps the pyproject beside its own spelling of it.
