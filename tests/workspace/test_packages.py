@@ -61,6 +61,15 @@ def test_a_package_carries_its_papers(member: Member):
 
 
 @each_member
+def test_a_readme_leads_nowhere_that_an_index_does_not_have(member: Member):
+    readme = (member.folder / "README.md").read_text(encoding="utf-8")
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", readme) if not link.startswith(("https://", "#"))] == []
+    for paragraph in readme.split("\n\n"):
+        if re.search(r"`(python )?(docs|benchmarks|tests)/", paragraph):
+            assert "repository" in paragraph, f"where is that, for who installed {member.name}?\n{paragraph}"
+
+
+@each_member
 def test_a_package_says_which_pythons_it_supports(member: Member):
     supported = {f"Programming Language :: Python :: 3.{minor}" for minor in (12, 13, 14)}
     assert supported <= set(member.project["classifiers"])
