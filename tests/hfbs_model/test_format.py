@@ -77,6 +77,12 @@ def assert_same(loaded: Checkpoint, saved: Checkpoint) -> None:
         {"multi_stft_hop_size": 8, "multi_stft_resolution_loss_weight": 0.5, "flash_attn": False},
         {"num_bands": 60, "sample_rate": 44100, "stft_n_fft": 2048, "stft_win_length": 2048, "stft_hop_length": 512},
         {"mask_filter_bank": np.tri(33, dtype=bool)[[5, 20, 32]]},
+        {"num_bands": 1, "sample_rate": 32000},
+        {"num_bands": 2, "sample_rate": 32000, "stereo": True},
+        {"freqs_per_bands": (2, 3), "stft_n_fft": 8, "stft_win_length": 8, "stft_hop_length": 4},
+        {"freqs_per_bands": (2, 3), "stft_n_fft": 8, "stft_win_length": 8, "stft_hop_length": 4, "stereo": True},
+        {"freqs_per_bands": (4, 10, 20), "stft_n_fft": 66},
+        {"freqs_per_bands": (4, 10, 20), "stft_n_fft": 66, "stereo": True},
     ],
 )
 def test_what_is_saved_is_loaded_without_a_yaml(tmp_path: Path, keywords: dict[str, Any]) -> None:
@@ -198,6 +204,36 @@ def test_a_residual_without_a_name_of_its_own_is_refused(tmp_path: Path, name: s
     save_checkpoint(checkpoint_of(), tmp_path / "m.safetensors")
     with pytest.raises(ConfigError, match=message if name else "the setting residual is a name, or none, got ''"):
         load_checkpoint(tmp_path / "m.safetensors", residual=name)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"stems": ("a",)}, r"stems are 2 names, one for each stem of the model, got 1 \('a',\)"),
+        ({"stems": ("a", "a")}, r"stems of a checkpoint is a list of different names, got \('a', 'a'\)"),
+        ({"stems": ("a", "")}, "stems of a checkpoint is a list of different names"),
+        ({"stems": ("a", 3)}, "stems of a checkpoint is a list of different names"),
+        ({"stems": "ab"}, "stems of a checkpoint is a list of different names, got 'ab'"),
+        ({"residual": 3}, "residual of a checkpoint is a name, or none, got 3"),
+        ({"sample_rate": 44100.0}, "sample_rate of a checkpoint is a whole number of Hz, at least 1, got 44100.0"),
+        ({"chunk_size": 0}, "chunk_size of a checkpoint is a whole number of samples, at least 1, got 0"),
+        ({"num_overlap": True}, "num_overlap of a checkpoint is a whole number, at least 1, got True"),
+    ],
+)
+def test_a_checkpoint_that_could_not_be_loaded_cannot_be_made(said: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(checkpoint_of(num_stems=2), **said)
+
+
+@pytest.mark.parametrize("said", [{}, {"freqs_per_bands": (4, 10, 20)}])
+def test_a_layout_that_is_said_goes_before_a_usual_one(tmp_path: Path, said: dict[str, Any]) -> None:
+    """Even widths are those of a stereo model as well, over an FFT of 32."""
+    saved = checkpoint_of(freqs_per_bands=(4, 10, 20), stft_n_fft=66)
+    torch.save(saved.model.state_dict(), tmp_path / "m.ckpt")
+    answers = ANSWERS | {"stft_win_length": 32}
+    assert load_checkpoint(tmp_path / "m.ckpt", **answers).model.stereo
+    loaded = load_checkpoint(tmp_path / "m.ckpt", **answers, **said, stft_n_fft=66, stereo=False)
+    assert loaded.model.layout == saved.model.layout
 
 
 def test_a_yaml_beside_our_own_format_is_refused(tmp_path: Path) -> None:

@@ -256,6 +256,13 @@ def test_a_tensor_that_is_no_plain_one_is_refused(tmp_path: Path, change: Callab
             read(path, **UNTOLD)
 
 
+def test_an_fft_of_more_bins_than_the_weights_have_is_not_tried(tmp_path: Path) -> None:
+    """Bands over so many bins would fill the memory before they were found to be others."""
+    torch.save(BandSplitRotator(**TINY, norm_output=True).state_dict(), tmp_path / "m.ckpt")
+    with pytest.raises(CheckpointError, match="stft_n_fft: the weights say 64, the arguments say 1099511627776"):
+        load_checkpoint(tmp_path / "m.ckpt", **UNTOLD, stft_n_fft=2**40, num_bands=4)
+
+
 def test_keys_without_attention_are_those_of_another_model(tmp_path: Path) -> None:
     weights = {name: value for name, value in BandSplitRotator(**TINY).state_dict().items() if "gates" not in name}
     torch.save(weights, tmp_path / "m.ckpt")

@@ -6,7 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from .._errors import shown
 from .._rotator import BandSplitRotator
+from ._keywords import check_value
 from ._report import Report
 
 
@@ -27,7 +29,8 @@ class Checkpoint:
             for a model of vocals alone. None: it is not.
 
     Raises:
-        ValueError: The residual's name is empty or a stem's.
+        ValueError: Names of stems that are not different or not as many as the model's stems, a residual whose name is
+            empty or a stem's, or a number that is not whole and at least 1.
     """
 
     model: BandSplitRotator
@@ -40,7 +43,15 @@ class Checkpoint:
     residual: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("stems", "sample_rate", "chunk_size", "num_overlap"):
+            check_value(name, getattr(self, name), f"{name} of a checkpoint")
+        if len(self.stems) != self.model.num_stems:
+            raise ValueError(
+                f"stems are {self.model.num_stems} names, one for each stem of the model, got {len(self.stems)} "
+                f"{shown(self.stems)}"
+            )
         check_residual(self.residual, self.stems)
+        check_value("residual", self.residual, "residual of a checkpoint")
 
     def save_pretrained(self, folder: str | PathLike[str], /) -> None:
         """Write a folder to keep or to share, from which :meth:`from_pretrained` loads.

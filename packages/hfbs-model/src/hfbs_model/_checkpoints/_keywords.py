@@ -35,7 +35,7 @@ def check_model_section(keywords: Mapping[Any, object], where: str | PathLike[st
     for name, value in keywords.items():
         if not isinstance(name, str):
             raise ConfigError(f"section 'model' of {where} has the keyword {shown(name)}, which is no word")
-        _check(name, value, f"model.{name} of {where}")
+        check_value(name, value, f"model.{name} of {where}")
 
 
 def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, object]:
@@ -49,7 +49,7 @@ def checked_settings(settings: Mapping[str, object], place: str) -> dict[str, ob
     if isinstance(settings.get("stems"), str):
         settings["stems"] = [settings["stems"]]
     for name, value in settings.items():
-        _check(name, value, place.format(name))
+        check_value(name, value, place.format(name))
     return {name: in_a_row(name, value) for name, value in settings.items()}
 
 
@@ -60,7 +60,12 @@ def in_a_row(name: str, value: object) -> object:
     return tuple(cast("list[object]", value))
 
 
-def _check(name: str, value: object, place: str) -> None:
+def check_value(name: str, value: object, place: str) -> None:
+    """Refuse a value that is not of its keyword's type; unknown keywords are left alone. ``place`` is for messages.
+
+    Raises:
+        ConfigError: Names the keyword, what it is, and the value.
+    """
     if name in _OF_CHECKPOINT:
         meaning, fits = _OF_CHECKPOINT[name]
     elif name in _PARAMETERS:

@@ -49,38 +49,62 @@ def settle_layout(settling: Settling, architecture: Architecture) -> None:
 
 
 def infer_layout(band_features: Sequence[int], family: str, said: Mapping[str, object]) -> _Keywords | None:
-    """Keywords of the one layout with such bands: side by side over an FFT of a power of two, or mel bands.
+    """Keywords of a layout with such bands: the one that is said, where it has them; else bands side by side over an
+    FFT of a power of two, or mel bands.
 
     Args:
         band_features: 2 × channels × bins of each band.
         family: Which kind of layout to try first.
-        said: Keywords of a configuration, which name the less usual FFT sizes and rates to try as well.
+        said: Keywords of a configuration; the FFT's size and the rate are tried with usual ones as well.
 
     Returns:
         ``stereo`` and ``stft_n_fft`` with either ``freqs_per_bands``, or ``num_bands`` and ``sample_rate``; None where
         no such layout has these bands.
     """
     kinds = (_side_by_side, _mel) if family == "bs" else (_mel, _side_by_side)
-    return next((found for kind in kinds for found in kind(band_features, said)), None)
+    return next((found for kind in (_as_said, *kinds) for found in kind(band_features, said)), None)
 
 
-def _side_by_side(band_features: Sequence[int], said: Mapping[str, object]) -> Iterator[_Keywords]:
+def _as_said(band_features: Sequence[int], said: Mapping[str, object]) -> Iterator[_Keywords]:
+    """The bands that are said, or such side by side over the FFT that is said, however small or unusual."""
+    n_fft, num_bands, rate = (said.get(name) for name in ("stft_n_fft", "num_bands", "sample_rate"))
+    found: list[_Keywords] = []
+    if num_bands is None:
+        found = [
+            {"stereo": channels == 2, "stft_n_fft": n_fft, "freqs_per_bands": widths}
+            for channels, widths in _possible_widths(band_features)
+            if n_fft == 2 * (sum(widths) - 1) and said.get("freqs_per_bands") in (None, widths)
+        ]
+    elif num_bands == len(band_features) and isinstance(n_fft, int) and isinstance(rate, int):
+        found = list(_mel_at(band_features, rate, n_fft))
+    yield from (keywords for keywords in found if said.get("stereo", keywords["stereo"]) == keywords["stereo"])
+
+
+def _side_by_side(band_features: Sequence[int], _: Mapping[str, object]) -> Iterator[_Keywords]:
     for channels, widths in _possible_widths(band_features):
         n_fft = 2 * (sum(widths) - 1)
-        known = (n_fft, channels == 2) == (said.get("stft_n_fft"), said.get("stereo"))
-        if sum(widths) >= _FEWEST_BINS and (n_fft & (n_fft - 1) == 0 or known):
+        if sum(widths) >= _FEWEST_BINS and n_fft & (n_fft - 1) == 0:
             yield {"stereo": channels == 2, "stft_n_fft": n_fft, "freqs_per_bands": widths}
 
 
 def _mel(band_features: Sequence[int], said: Mapping[str, object]) -> Iterator[_Keywords]:
-    possible = list(_possible_widths(band_features))
     for sample_rate in _said_first(said.get("sample_rate"), _MEL_RATES):
         for n_fft in _said_first(said.get("stft_n_fft"), _MEL_FFT_SIZES):
-            mel = _mel_widths(len(band_features), sample_rate, n_fft)
-            for channels, widths in possible:
-                if widths == mel:
-                    bands: _Keywords = {"num_bands": len(band_features), "sample_rate": sample_rate}
-                    yield {"stereo": channels == 2, "stft_n_fft": n_fft, **bands}
+            yield from _mel_at(band_features, sample_rate, n_fft)
+
+
+def _mel_at(band_features: Sequence[int], sample_rate: int, n_fft: int) -> Iterator[_Keywords]:
+    possible = [
+        # Each bin is in a band: bands over more bins than all widths together are not even computed.
+        (channels, widths)
+        for channels, widths in _possible_widths(band_features)
+        if n_fft // 2 < sum(widths)
+    ]
+    mel = _mel_widths(len(band_features), sample_rate, n_fft) if possible else None
+    for channels, widths in possible:
+        if widths == mel:
+            bands: _Keywords = {"num_bands": len(band_features), "sample_rate": sample_rate}
+            yield {"stereo": channels == 2, "stft_n_fft": n_fft, **bands}
 
 
 def _as_given(features: Sequence[int], layout: BandLayout, said: Mapping[str, object]) -> _Keywords:
