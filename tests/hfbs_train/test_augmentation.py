@@ -293,6 +293,21 @@ def test_the_equalizer_is_the_filter_run_sample_by_sample(
     np.testing.assert_allclose(changed(stems, options).numpy(), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    ("effect", "settings"),
+    [
+        ("equalizer", {"decibels": [12, 12], "bell_hertz": [60, 60], "quality": [10, 10]}),
+        ("equalizer", {"decibels": [-30, 30], "bell_hertz": [20, 40], "low_hertz": [20, 40]}),
+        ("low_pass", {"hertz": [200, 200], "octaves": [0.05, 0.05]}),
+    ],
+)
+def test_the_end_of_an_excerpt_does_not_ring_into_its_beginning(effect: str, settings: dict[str, Any]) -> None:
+    stems = torch.zeros(1, 1, 2, 12 * RATE)
+    stems[..., -1000:] = noise(0, 2, 1000)
+    after = changed(stems, only(effect, **settings))
+    assert after[..., : 2 * RATE].abs().max() < 1e-5 * after.abs().max()
+
+
 def test_the_equalizer_has_its_shelves_gain_at_dc_and_nyquist() -> None:
     stems = torch.ones(1, 1, 1, 4 * RATE)
     alternating = stems * (1 - 2 * (torch.arange(4 * RATE) % 2))

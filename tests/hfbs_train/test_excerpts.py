@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,6 +228,30 @@ def test_what_else_plays_goes_with_the_stems_in_remixes_too(songs: Path) -> None
         np.testing.assert_allclose(np.diff(rest), 2)
 
 
+def test_what_else_plays_is_heard_in_remixes_as_often_as_in_songs(songs: Path, tmp_path: Path) -> None:
+    """In one song of many, then, and not in all excerpts."""
+    shutil.copytree(songs, tmp_path / "songs")
+    write_song(tmp_path / "songs" / "0", {"crowd": telling(30, 5)})
+    report = report_of(tmp_path / "songs")
+    for remix in (0, 1):
+        recipes = map(excerpts_of(report, Choice(remix=remix, silent_share=0)).recipe, range(600))
+        heard = sum(any(cut.place == len(STEMS) for cut in recipe.cuts) for recipe in recipes)
+        assert abs(heard / 600 - 1 / 3) < 0.1
+
+
+@pytest.mark.parametrize("seconds", [2.0, 2.5, 3.0, 9.75])
+def test_excerpts_of_short_songs_begin_anywhere(tmp_path: Path, seconds: float) -> None:
+    write_song(tmp_path / "song", {"vocals": telling(0, seconds)})
+    excerpts = excerpts_of(report_of(tmp_path, stems=("vocals",)), stems=("vocals",))
+    last = int(seconds * RATE) - SAMPLES
+    starts = np.array([excerpts.recipe(number).cuts[0].start for number in range(1000)])
+    assert starts.min() >= 0
+    assert last * 0.98 < starts.max() <= last
+    assert max(Counter(starts.tolist()).values()) < 20
+    per_tenth, _ = np.histogram(starts, bins=10, range=(0, last))
+    assert per_tenth.min() > 40
+
+
 def test_derived_stems_are_sums_and_differences_of_files(tmp_path: Path) -> None:
     three = [noise(number, 6) for number in range(3)]
     write_song(tmp_path / "song", dict(zip(STEMS, three, strict=True)) | {"mixture": sum(three)})
@@ -346,6 +371,17 @@ def test_songs_held_on_the_device_give_the_same_batches(partly: Path, tmp_path: 
         torch.testing.assert_close(one.stems, other.stems, rtol=0, atol=1e-7)
         torch.testing.assert_close(one.rest, other.rest, rtol=0, atol=1e-7)
     held.close()
+
+
+def test_songs_held_on_the_device_are_resampled_as_excerpts_are(tmp_path: Path) -> None:
+    """And nothing rings after their ends."""
+    for number, rate in enumerate((6000, 11025, 16000)):
+        stems = {stem: noise(3 * number + place, (1 + number) * rate / RATE) for place, stem in enumerate(STEMS)}
+        write_song(tmp_path / str(rate), stems, rate)
+    excerpts = excerpts_of(report_of(tmp_path), Choice(remix=0.5))
+    resident = ResidentSongs(excerpts, torch.device("cpu"))
+    held, read = (next(excerpt_batches(excerpts, batch_size=40, resident=each)) for each in (resident, None))
+    torch.testing.assert_close(held.stems, read.stems, rtol=0, atol=1e-6)
 
 
 def test_songs_that_a_gpu_has_no_room_for_are_refused(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,10 @@ def test_what_is_left_out_is_named(tmp_path: Path):
             "all: 3\n  none: {channel_shuffle: 0.5",
             "augmentations.all must be a mapping, got 3",
         ),
+        ("sample_rate: 44100", "sample_rate: 0", "audio.sample_rate must be at least 1, got 0"),
+        ("sample_rate: 44100", "sample_rate: .nan", "audio.sample_rate must be a number, got nan"),
+        ("gradient_accumulation_steps: 2", "gradient_accumulation_steps: 0", "must be at least 1, got 0"),
+        ("num_epochs: 10", "num_epochs: .inf", "training.num_epochs must be a number, got inf"),
         ("training:", "training: 3\nother:", "section training must be a mapping, got 3"),
     ],
 )

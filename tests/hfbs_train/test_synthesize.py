@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -106,9 +109,14 @@ def test_mma_gets_every_bar_with_chords_that_it_knows(seed: int):
     song = song_of(seed)
     lines = score(song, 5).splitlines()
     bars = [line.split() for line in lines if line[0].isdigit()]
+    playing = ""
     assert [int(bar[0]) for bar in bars] == list(range(1, song.bars + 1))
     for bar in bars:
         assert len(bar) == song.beats_per_bar + 1
+        number = int(bar[0]) - 1
+        for beat, written in enumerate(bar[1:]):  # the melody is in the chords that the band plays
+            playing = written if written != "/" else playing
+            assert song.chord_at(number * song.beats_per_bar + beat).named(song.key) == playing
         for chord in (each for each in bar[1:] if each != "/"):
             root = chord[:2] if chord[1:2] in ("#", "b") else chord[:1]
             assert root[0] in "ABCDEFG"
@@ -445,6 +453,14 @@ def test_stems_add_up_to_a_mixture_below_the_ceiling_by_one_curve_for_all(seed: 
         assert np.allclose(curve, curves[0], rtol=1e-3)
 
 
+def test_a_stem_that_another_cancels_stays_below_the_ceiling_too():
+    loud = noise(0, 0.7, 0.2)
+    stems: dict[Stem, np.ndarray] = {"drums": loud, "bass": -0.9 * loud, "vocals": noise(1, 0.7, 0.02)}
+    stems["other"] = noise(2, 0.7, 0.02)
+    out = mastered(stems, dict.fromkeys(STEMS, 0.0), 6.0)
+    assert max(np.abs(audio).max() for audio in out.values()) <= PEAK
+
+
 def test_the_limiter_leaves_what_is_below_the_ceiling():
     assert np.all(limiter_gain(noise(1, level=0.05), 0.9) == 1.0)
     audio = noise(1, level=0.5)
@@ -533,6 +549,22 @@ def test_a_failure_leaves_no_half_song_and_the_others_are_made(
     assert stdout == f"{tmp_path / 'seed0-00002'}\n"
     assert "hfbs-train: error: seed0-00001: mma could not play stdlib/waltz: it said so" in stderr
     assert [path.name for path in tmp_path.iterdir()] == ["seed0-00002"]
+
+
+def test_a_worker_that_is_killed_is_told_of_in_a_line(fake: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int, mp_context: object) -> None:
+            super().__init__(workers)
+
+        def submit(self, *_: object) -> Future[Any]:  # type: ignore[override]
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("A process in the process pool was terminated abruptly"))
+            return future
+
+    monkeypatch.setattr(_work, "ProcessPoolExecutor", Pool)
+    code, _, stderr = run(tmp_path, "--songs", 2, "--workers", 2)
+    assert code == 2
+    assert "a process that renders songs was ended from outside" in stderr
 
 
 def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_kept(fake: Tools, tmp_path: Path):

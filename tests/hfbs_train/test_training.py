@@ -5,12 +5,13 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,18 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from hfbs_model import BandSplitRotator, load_checkpoint
 from hfbs_separate import DatasetError
+from hfbs_separate.evaluation import Song, find_songs, load_song
 from hfbs_separate.terminal import Terminal
 from hfbs_train import ConfigurationError, RunConfiguration, RunError, train
 from hfbs_train._configuration import Logs
 from hfbs_train._logs import opened
 from hfbs_train._steps import Stepper
+from hfbs_train._validation import separated
 from hfbs_train.cli import main
 
 from .conftest import RATE
@@ -372,6 +376,28 @@ def test_fewer_checkpoints_are_kept_from_when_fewer_are_wanted(tiny_run: Build, 
     assert best("ended") == best("whole")[-1:]
 
 
+def test_validation_holds_one_song_at_a_time(tiny_run: Build, songs: Path, tmp_path: Path):
+    run(tiny_run(steps=1), tmp_path)
+    checkpoint = load_checkpoint(tmp_path / "checkpoints" / "last.safetensors")
+    asked: list[str] = []
+
+    def loaded() -> Iterator[Song]:
+        for files in find_songs(songs):
+            asked.append(files.name)
+            yield load_song(files)
+
+    for number, separation in enumerate(separated(checkpoint, loaded(), device=torch.device("cpu")), start=1):
+        assert asked[-1] == separation.song.name
+        assert len(asked) == number
+
+
+def test_a_song_may_be_called_anything(tiny_run: Build, songs: Path, tmp_path: Path):
+    """What is a formula to Matplotlib, too."""
+    shutil.copytree(songs / "song 0", tmp_path / "valid" / "A$AP 100% $")
+    run(tiny_run(steps=1, validation={"songs": [str(tmp_path / "valid")]}), tmp_path / "run")
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 1
+
+
 def test_validation_takes_stems_as_training_does(tiny_run: Build, songs: Path, tmp_path: Path):
     """Sums and differences of files, of different lengths, of which validation reads a part."""
     for song in songs.iterdir():
@@ -461,6 +487,37 @@ def test_a_full_disk_leaves_the_state_before(tiny_run: Build, tmp_path: Path, mo
     weights = run(tiny_run(steps=6), tmp_path / "full")
     last = load_checkpoint(tmp_path / "whole" / "checkpoints" / "last.safetensors")
     assert_equal(weights, last.model.state_dict())
+
+
+def test_figures_that_end_within_a_letter_are_gone_on_with(tmp_path: Path):
+    row = "1,train/вокал,0.5\n".encode()
+    (tmp_path / "metrics.csv").write_bytes(b"step,name,value\n" + row + row[:9])
+    opened(Logs(to=()), tmp_path, 1, {})[0].close()
+    assert figures(tmp_path) == [["step", "name", "value"], ["1", "train/вокал", "0.5"]]
+
+
+def test_tensorboard_forgets_what_an_ended_run_wrote_beyond_its_state(tmp_path: Path):
+    for step, value in ((0, 1.0), (2, 2.0), (0, 3.0)):
+        log = opened(Logs(to=("tensorboard",)), tmp_path, step, {})
+        for later in range(step + 1, step + 4):
+            log[1].figures(later, {"train/loss": value})
+        for each in log:
+            each.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(1, 3.0), (2, 3.0), (3, 3.0)]
+
+
+def test_weights_and_biases_without_a_login_is_an_error_in_a_line(
+    tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(
+        ConfigurationError, match=r"logs\.to: wandb: .*; log in with wandb login, set WANDB_MODE=offline"
+    ):
+        run(tiny_run(logs={"to": ["wandb"]}), tmp_path / "run")
 
 
 def test_figures_for_which_the_disk_has_no_room_end_the_run_with_a_message(tmp_path: Path):

@@ -38,7 +38,7 @@ def opened(settings: Logs, folder: Path, step: int, configuration: Mapping[str, 
     """The logs of a run, which go on after ``step``; what an ended run wrote beyond it is taken back.
 
     Raises:
-        ConfigurationError: Weights & Biases is wanted and not installed.
+        ConfigurationError: Weights & Biases is wanted and not installed, or knows no login.
         RunError: A file cannot be written; so do the logs themselves.
     """
     logs: list[Log] = [_Table(folder / "metrics.csv", step)]
@@ -88,8 +88,8 @@ def _write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
 def _rows(path: Path) -> Sequence[list[str]]:
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        # A line that a killed process left half written has no whole number of cells.
+    # A line that a killed process left half written has no whole number of cells, and may end within a letter.
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return [row for row in csv.reader(file) if len(row) == 3 and row[0].isdecimal()]
 
 
@@ -97,7 +97,7 @@ class _TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -120,14 +120,20 @@ class _WeightsAndBiases:
         identity = folder / "wandb-id.txt"  # by which a run that goes on is known to be the same one
         if not identity.exists():
             written_whole(identity, lambda part: part.write_text(uuid4().hex, encoding="utf-8"))
-        self._run: Any = self._wandb.init(
-            project=project,
-            name=folder.name,
-            id=identity.read_text(encoding="utf-8"),
-            resume="allow",
-            dir=str(folder),
-            config=dict(configuration),
-        )
+        try:
+            self._run: Any = self._wandb.init(
+                project=project,
+                name=folder.name,
+                id=identity.read_text(encoding="utf-8"),
+                resume="allow",
+                dir=str(folder),
+                config=dict(configuration),
+            )
+        except self._wandb.Error as error:
+            raise ConfigurationError(
+                f"logs.to: wandb: {' '.join(str(error).split())}; log in with wandb login, set WANDB_MODE=offline, or "
+                "leave wandb out"
+            ) from error
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log(dict(values), step=step)

@@ -54,9 +54,9 @@ class _Translator:
             )
         stems = self._stems()
         model.pop("num_stems", None)
-        rate = int(self._number("audio", "sample_rate", 44100))
-        chunk = self._number("audio", "chunk_size", 8 * rate)
-        accumulate = int(self._number("training", "gradient_accumulation_steps", 1))
+        rate = self._count("audio", "sample_rate", 44100)
+        chunk = self._count("audio", "chunk_size", 8 * rate)
+        accumulate = self._count("training", "gradient_accumulation_steps", 1)
         document = {
             "model": {"class": kind, **{name: value for name, value in model.items() if value is not None}},
             "stems": stems,
@@ -65,7 +65,7 @@ class _Translator:
             "optimizer": self._optimizer(),
             "schedule": {"kind": "constant", "warmup_steps": 0},
             "steps": self._steps(accumulate),
-            "batch_size": int(self._number("training", "batch_size", 1)) * accumulate,
+            "batch_size": self._count("training", "batch_size", 1) * accumulate,
             "accumulate": accumulate,
             "clip_norm": self._number("training", "grad_clip", 0) or None,
             "ema_decay": self._number("training", "ema_momentum", 0) or None,
@@ -94,7 +94,7 @@ class _Translator:
         return [str(name) for name in cast("list[object]", instruments)]
 
     def _steps(self, accumulate: int) -> int:
-        passes = self._number("training", "num_epochs", 1000) * self._number("training", "num_steps", 1000)
+        passes = self._count("training", "num_epochs", 1000) * self._count("training", "num_steps", 1000)
         return max(1, round(passes / accumulate))
 
     def _optimizer(self) -> dict[str, Any]:
@@ -141,6 +141,12 @@ class _Translator:
         value = self._section(section).get(name)
         return default if value is None else value
 
+    def _count(self, section: str, name: str, default: int) -> int:
+        value = self._number(section, name, default)
+        if value < 1:
+            raise ConfigurationError(f"{section}.{name} must be at least 1, got {value:g}")
+        return int(value)
+
     def _number(self, section: str, name: str, default: float) -> float:
         return _number(self._taken(section, name, default), f"{section}.{name}")
 
@@ -156,9 +162,12 @@ class _Translator:
 
 def _number(value: object, place: str) -> float:
     try:
-        return float(cast("Any", value))
+        number = float(cast("Any", value))
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{place} must be a number, got {value!r}") from error
+    if not math.isfinite(number):
+        raise ConfigurationError(f"{place} must be a number, got {value!r}")
+    return number
 
 
 _EFFECTS = {"channel_shuffle": "channel_swap", "random_polarity": "polarity"}

@@ -35,13 +35,13 @@ def masks(separation: Separation) -> NDArray[np.uint8]:
     level = 20 * np.log10(np.maximum(mixture / max(mixture.max(), 1e-12), 10 ** (_FLOOR / 20)))
     shown = {"aspect": "auto", "origin": "lower", "extent": extent}
     axes[0, 0].imshow(level, vmin=_FLOOR, vmax=0, cmap="magma", **shown)
-    axes[0, 0].set_title(f"{song.name}: mixture")
+    axes[0, 0].set_title(f"{song.name}: mixture", parse_math=False)
     axes[0, 1].axis("off")
     for row, (stem, truth) in zip(axes[1:], song.stems.items(), strict=True):
         for axis, audio, what in ((row[0], separation.estimates[stem], "model"), (row[1], truth, "truth")):
             mask = np.minimum(1, _magnitude(audio[:, loudest]) / np.maximum(mixture, 1e-8))
             axis.imshow(mask, vmin=0, vmax=1, cmap="gray", **shown)
-            axis.set_title(f"mask of {stem}: {what}")
+            axis.set_title(f"mask of {stem}: {what}", parse_math=False)
     for axis in axes[:, 0]:
         axis.set_ylabel("kHz")
     for axis in axes[-1]:

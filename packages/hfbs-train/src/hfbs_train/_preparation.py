@@ -25,7 +25,7 @@ from .augmentation import augment
 from .data import Excerpts, Report, TrainingSong, check, default_cache, find_training_songs
 from .losses import build_loss
 
-_FREE = ("validation", "save_every", "logs", "machines.threads", "data.workers", "data.resident")
+_FREE = ("validation", "save_every", "logs", "machines.threads", "data.workers")
 """What may change between two parts of a run, since its weights do not depend on it."""
 
 

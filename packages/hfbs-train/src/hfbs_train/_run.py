@@ -191,13 +191,16 @@ class _Run:
     def _validate(self, checkpoint: Checkpoint, songs: ValidationSongs) -> None:
         fabric = self.stepper.fabric
         mine = map(songs.load, songs.report.songs[fabric.global_rank :: fabric.world_size])
-        separations = separated(checkpoint, mine, device=fabric.device)
         table = torch.zeros(len(songs), len(checkpoint.stems))
-        for row, separation in zip(table[fabric.global_rank :: fabric.world_size], separations, strict=True):
+        rows = table[fabric.global_rank :: fabric.world_size]
+        picture = None
+        for row, separation in zip(rows, separated(checkpoint, mine, device=fabric.device), strict=True):
             told = scores(separation)
             row.copy_(torch.tensor([told[stem] for stem in checkpoint.stems]))
+            if picture is None and fabric.is_global_zero:
+                picture = masks(separation)
         table = sum_over_processes(fabric, table)
-        if not fabric.is_global_zero:
+        if picture is None:
             return
         means = dict(zip(checkpoint.stems, map(float, table.nanmean(dim=0)), strict=True))
         score = float(table.nanmean(dim=0).nanmean())
@@ -205,7 +208,6 @@ class _Run:
             raise RunError("validation.songs hold no stem that is not silent; name other songs")
         told = ", ".join(f"{stem} {mean:.2f}" for stem, mean in means.items())
         self._say(f"step {self.step}: SDR {score:.2f} dB ({told})")
-        picture = masks(separations[0])
         for log in self.logs:
             log.figures(self.step, {"valid/sdr": score} | {f"valid/sdr/{stem}": mean for stem, mean in means.items()})
             log.picture(self.step, "valid/masks", picture)

@@ -1,6 +1,6 @@
 """How well a model separates whole songs, measured while it is trained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -64,8 +64,8 @@ class Separation:
     estimates: dict[str, NDArray[np.float32]]
 
 
-def separated(checkpoint: Checkpoint, songs: Iterable[Song], *, device: torch.device) -> list[Separation]:
-    """Separate songs.
+def separated(checkpoint: Checkpoint, songs: Iterable[Song], *, device: torch.device) -> Iterator[Separation]:
+    """Separate songs, each when it is asked for.
 
     Args:
         checkpoint: The model and what belongs to it; it is left as it is.
@@ -75,7 +75,8 @@ def separated(checkpoint: Checkpoint, songs: Iterable[Song], *, device: torch.de
     model = deepcopy(checkpoint.model)  # which the separator takes over
     name = str(device) if device.type == "cuda" else device.type
     separator = Separator(replace(checkpoint, model=model), device=name, precision="float32", stems=checkpoint.stems)
-    return [Separation(song, separator.separate(song.mixture, song.sample_rate)) for song in songs]
+    for song in songs:
+        yield Separation(song, separator.separate(song.mixture, song.sample_rate))
 
 
 def scores(separation: Separation) -> dict[str, float]:

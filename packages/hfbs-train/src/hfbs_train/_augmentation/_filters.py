@@ -18,13 +18,17 @@ from ._settings import Equalizer, LowPass
 type Coefficients = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Of a second-order filter: numerator and denominator, in powers of z⁻¹."""
 
-_RING = 0.25  # seconds after which the filters' ringing is below rounding, or, where they ring before, half of it
+_RING = 0.25  # seconds, at least, that are left for the filters to ring, or, where they ring before, twice that
+_SHELF = math.sqrt(0.5)  # quality of the shelves
 
 
 def equalizer(audio: Rows, draws: Sequence[Generator], settings: Equalizer, sample_rate: int) -> Rows:
     """Second-order filters in a row :cite:p:`bristowjohnson2021cookbook`, as they would ring on for ever."""
     filters = [_draw_filters(each, settings, sample_rate) for each in draws]
-    n_fft = quick_length(audio.shape[-1] + math.ceil(_RING * sample_rate))
+    # The slowest pole that may be drawn falls by 140 dB in 16 of its time constants.
+    amplitude = ratio(max(map(abs, settings.decibels)) / 2)
+    slowest = max(settings.quality[1] / settings.bell_hertz[0], _SHELF / settings.low_hertz[0]) * amplitude / math.pi
+    n_fft = quick_length(audio.shape[-1] + math.ceil(max(_RING, 16 * slowest) * sample_rate))
     return _filtered(audio, _responses(filters, n_fft, audio), n_fft)
 
 
@@ -32,7 +36,8 @@ def low_pass(audio: Rows, draws: Sequence[Generator], settings: LowPass, sample_
     """A cosine slope of magnitudes along octaves, from 1 to 0, without any turn of phase."""
     middles = column([log_uniform(each, settings.hertz) for each in draws], audio)
     widths = column([log_uniform(each, settings.octaves) for each in draws], audio)
-    n_fft = quick_length(audio.shape[-1] + math.ceil(_RING * sample_rate))
+    narrowest = settings.hertz[0] * settings.octaves[0] * math.log(2)  # slope, in Hz
+    n_fft = quick_length(audio.shape[-1] + math.ceil(max(_RING, 32 / narrowest) * sample_rate))
     hertz = torch.arange(n_fft // 2 + 1, device=audio.device, dtype=audio.dtype) * (sample_rate / n_fft)
     slope = ((hertz / middles).log2() / widths + 0.5).clamp(0, 1)
     return _filtered(audio, (1 + (math.pi * slope).cos()) / 2, n_fft)
@@ -68,9 +73,8 @@ def cookbook(
 
 
 def _draw_filters(draws: Generator, settings: Equalizer, sample_rate: int) -> list[Coefficients]:
-    shelf = math.sqrt(0.5)
     return [
-        cookbook("low", log_uniform(draws, settings.low_hertz), uniform(draws, settings.decibels), shelf, sample_rate),
+        cookbook("low", log_uniform(draws, settings.low_hertz), uniform(draws, settings.decibels), _SHELF, sample_rate),
         *(
             cookbook(
                 "bell",
@@ -82,7 +86,7 @@ def _draw_filters(draws: Generator, settings: Equalizer, sample_rate: int) -> li
             for _ in range(settings.bells)
         ),
         cookbook(
-            "high", log_uniform(draws, settings.high_hertz), uniform(draws, settings.decibels), shelf, sample_rate
+            "high", log_uniform(draws, settings.high_hertz), uniform(draws, settings.decibels), _SHELF, sample_rate
         ),
     ]
 

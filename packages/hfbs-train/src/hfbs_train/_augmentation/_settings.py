@@ -118,7 +118,7 @@ class LowPass(_Effect):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_range("hertz", self.hertz, 100.0, math.inf)
-        _check_range("octaves", self.octaves, 0.01, 4.0)
+        _check_range("octaves", self.octaves, 0.05, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True)

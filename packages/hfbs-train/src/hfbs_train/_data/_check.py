@@ -221,7 +221,7 @@ def _of_the_mixture(song: TrainingSong, files: Mapping[Path, FileFacts], sample_
             "misaligned",
             song.name,
             shift.path,
-            f"{shift.path} is {abs(1000 * shift.seconds):.1f} ms {'late' if shift.seconds > 0 else 'early'} against "
+            f"{shift.path} is {abs(1000 * shift.seconds):.4g} ms {'late' if shift.seconds > 0 else 'early'} against "
             f"{song.mixture and song.mixture.name}: shift it, or leave the song out",
         )
     if not fit.adds_up and not fit.shifts:

@@ -149,13 +149,9 @@ class Excerpts(Dataset[Excerpt]):
         self._numbers = {path: number for number, path in enumerate(self.files)}
         self._pools = [self._pool(stem) for stem in self.stems]
         self._whole = [] if self.choice.remix == 1 == self.choice.remix_stems else self._whole_pools()
-        # What the mixtures of fully labelled songs hold beside the stems goes with remixed stems, too.
-        rests = {
-            number: song.rest
-            for number, song in enumerate(self._songs)
-            if song.rest and all(stem in song.stems for stem in self.stems)
-        }
-        self._rests = self._pool_of(rests)
+        # What the mixtures of fully labelled songs hold beside the stems, which may be nothing, goes with remixed ones.
+        whole = {n: song.rest for n, song in enumerate(self._songs) if all(stem in song.stems for stem in self.stems)}
+        self._rests = self._pool_of(whole) if any(whole.values()) else None
 
     def __getitem__(self, index: int) -> Excerpt:
         """The excerpt of this number, from 0 on.
@@ -178,8 +174,8 @@ class Excerpts(Dataset[Excerpt]):
         if is_remix and self.choice.remix_stems == 1:
             for number in range(len(self.stems)):
                 cuts += self._drawn(number, random)
-            if len(self._rests.active) or len(self._rests.silent):
-                place = self._rests.draw(random, self.choice.silent_share)
+            if self._rests is not None:
+                place = self._rests.draw_any(random)
                 cuts += self._cuts(rest, self._songs[place.song].rest, place, random.random())
             return Recipe(index, tuple(cuts), (True,) * len(self.stems))
         place = self._whole[random.integers(len(self._whole))].draw(random, self.choice.silent_share)
@@ -223,9 +219,10 @@ class Excerpts(Dataset[Excerpt]):
             yield from self._cuts(number, self._songs[place.song].stems[self.stems[number]], place, random.random())
 
     def _cuts(self, number: int, parts: Sequence[StemFile], place: Place, offset: float) -> Iterator[Cut]:
-        """An excerpt that begins so much of a second after a place, or earlier where the song ends before it would."""
+        """An excerpt that begins so much of a second after a place, or of what is left of one before the song's end."""
         length = max(map(self._readers.samples, self._songs[place.song].files), default=0)
-        start = min(int((place.second + offset) * self.sample_rate), max(0, length - self.samples))
+        last, first = max(0, length - self.samples), place.second * self.sample_rate
+        start = min(first + int(offset * min(self.sample_rate, last - first + 1)), last)
         for part in parts:
             yield Cut(number, self._numbers[part.path], part.gain, start)
 

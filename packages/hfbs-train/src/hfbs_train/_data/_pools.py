@@ -36,6 +36,13 @@ class Pool:
     active: NDArray[np.int32]
     silent: NDArray[np.int32]
 
+    def draw_any(self, random: np.random.Generator) -> Place:
+        """A place, be it silent or not."""
+        number = int(random.integers(len(self.active) + len(self.silent)))
+        active = number < len(self.active)
+        song, second = self.active[number] if active else self.silent[number - len(self.active)]
+        return Place(int(song), int(second))
+
     def draw(self, random: np.random.Generator, silent_share: float) -> Place:
         """A place: with this probability one where the stem is silent, if there is one."""
         silent = random.random() < silent_share
@@ -67,13 +74,18 @@ def pool_of(
         length = max((files[path].seconds for path in songs[number].files), default=0.0)
         energies = energies_of(parts, length, files)
         sums = np.concatenate([[0.0], np.cumsum(energies)])
-        starts = np.arange(max(1, int(length - seconds) + 1))
+        starts = np.arange(max(1, int(np.ceil(length - seconds))))
         ends = np.minimum(starts + reach, len(energies))
         loud = (sums[ends] - sums[starts]) >= SILENCE * (ends - starts)
         places = np.stack([np.full(len(starts), number), starts], axis=1).astype(np.int32)
         active.append(places[loud])
         silent.append(places[~loud])
     return Pool(np.concatenate(active), np.concatenate(silent))
+
+
+def seconds_of(length: float) -> NDArray[np.float64]:
+    """How long each second of a song is: the last one ends with it."""
+    return np.clip(length - np.arange(max(1, int(np.ceil(length))), dtype=np.float64), 0, 1)
 
 
 def energies_of(parts: Sequence[StemFile], seconds: float, files: Mapping[Path, FileFacts]) -> NDArray[np.float64]:

@@ -90,7 +90,10 @@ class Readers:
         audio = self._own_rate(path, first, stop - first)
         changed: Audio = soxr.resample(audio.T, rate, self.sample_rate, quality="HQ")
         offset = start - block * here
-        return self._with_channels(np.ascontiguousarray(changed[offset : offset + length].T))
+        audio = np.ascontiguousarray(changed[offset : offset + length].T)
+        audio[:, : max(0, -start)] = 0.0  # the filter rings before and after the file
+        audio[:, max(0, self.samples(path) - start) :] = 0.0
+        return self._with_channels(audio)
 
     def _own_rate(self, path: Path, start: int, length: int) -> Audio:
         """As :meth:`read`, with the file's own rate and channels."""

@@ -14,7 +14,10 @@ _READERS = 8  # files that are read at once
 
 
 class ResidentSongs:
-    """All files of excerpts on a device, in float32 as they are read: batches are the same to the bit as from disk."""
+    """All files of excerpts on a device, in float32 as they are read.
+
+    Batches are the same as from disk, to the bit but where files are resampled: parts round otherwise than a whole.
+    """
 
     def __init__(
         self, excerpts: Excerpts, device: torch.device, *, progress: Callable[[int, int], None] | None = None

@@ -16,7 +16,7 @@ from hfbs_separate.terminal import clock, one_line, printable
 
 from ._check import Problem, Report
 from ._facts import SILENCE, FileFacts
-from ._pools import energies_of
+from ._pools import energies_of, seconds_of
 from ._songs import StemFile, TrainingSong
 
 _SHOWN = 8  # problems of each kind
@@ -30,13 +30,13 @@ class StemSummary:
     Attributes:
         songs: how many have it.
         seconds: how long they are together.
-        active_seconds: in how many of them it is louder than -60 dB.
+        active_seconds: of them, those that are louder than -60 dB.
         level: the mean level of those in dB of full scale; None where there are none.
     """
 
     songs: int
     seconds: float
-    active_seconds: int
+    active_seconds: float
     level: float | None
 
 
@@ -118,17 +118,14 @@ def _rates(report: Report) -> str:
 
 
 def _summary(name: str, report: Report) -> StemSummary:
-    energies: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-    seconds = 0.0
     songs = [song for song in report.songs if name in song.stems]
-    for song in songs:
-        length = _seconds(song, report.files)
-        seconds += length
-        energies.append(energies_of(song.stems[name], length, report.files))
-    joined = np.concatenate(energies) if energies else np.zeros(0)
-    active = joined[joined >= SILENCE]
-    level = 10 * float(np.log10(active.mean())) if len(active) else None
-    return StemSummary(len(songs), seconds, len(active), level)
+    lengths = [_seconds(song, report.files) for song in songs]
+    stems = zip(songs, lengths, strict=True)
+    energies = np.concatenate([energies_of(song.stems[name], length, report.files) for song, length in stems])
+    seconds = np.concatenate([seconds_of(length) for length in lengths])
+    active = energies >= SILENCE
+    level = 10 * float(np.log10(np.average(energies[active], weights=seconds[active]))) if active.any() else None
+    return StemSummary(len(songs), sum(lengths), float(seconds[active].sum()), level)
 
 
 def _seconds(song: TrainingSong, files: Mapping[Path, FileFacts]) -> float:

@@ -125,8 +125,8 @@ def mastered(stems: Mapping[Stem, Audio], levels: Mapping[Stem, float], drive: f
         drive: decibels by which the sum's peaks exceed the limiter's ceiling.
 
     Returns:
-        The stems, all multiplied by one curve, so that they add up to the limited sum, which peaks at most at 0.95
-        when each is rounded to 16 bits.
+        The stems, all multiplied by one curve, so that they add up to the limited sum. It and each of them peak at most
+        at 0.95 when each is rounded to 16 bits.
     """
     balanced: dict[Stem, Audio] = {stem: at_level(stems[stem], levels[stem]) for stem in STEMS}
     mixture = np.sum(list(balanced.values()), axis=0, dtype=np.float64).astype(np.float32)
@@ -135,5 +135,7 @@ def mastered(stems: Mapping[Stem, Audio], levels: Mapping[Stem, float], drive: f
         return balanced
     ceiling = PEAK - 4 * _STEP
     scale = ceiling * 10 ** (drive / 20) / peak
-    gain = limiter_gain(mixture * np.float32(scale), ceiling) * np.float32(scale)
+    # A stem that others cancel in part may be louder than all of them.
+    loudest = np.abs([mixture, *balanced.values()]).max(axis=0)
+    gain = limiter_gain(loudest * np.float32(scale), ceiling) * np.float32(scale)
     return {stem: (audio * gain).astype(np.float32) for stem, audio in balanced.items()}

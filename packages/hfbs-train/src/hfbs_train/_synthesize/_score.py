@@ -157,6 +157,6 @@ class Song:
         for section in self.sections:
             if bar < section.first_bar + len(section.bars):
                 chords = section.bars[max(bar - section.first_bar, 0)]
-                late = beat % self.beats_per_bar >= self.beats_per_bar / 2
+                late = beat % self.beats_per_bar >= (self.beats_per_bar + 1) // 2
                 return chords[-1] if late else chords[0]
         return self.sections[-1].bars[-1][-1]

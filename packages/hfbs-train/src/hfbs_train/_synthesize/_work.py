@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -137,7 +138,7 @@ def make_all(folder: Path, left: list[Request], workers: int) -> Iterator[tuple[
         Each song that was asked for, and its folder or why it could not be rendered.
 
     Raises:
-        SynthesisError: a program, a soundfont or a library is missing.
+        SynthesisError: a program, a soundfont or a library is missing, or a worker was killed.
         OSError: the folder cannot be written.
     """
     tools = find_tools()
@@ -156,6 +157,11 @@ def make_all(folder: Path, left: list[Request], workers: int) -> Iterator[tuple[
         try:
             for future in as_completed(running):
                 yield running[future], future.result()
+        except BrokenProcessPool as error:
+            raise SynthesisError(
+                "a process that renders songs was ended from outside, as where memory runs out: take fewer --workers; "
+                "the same command goes on"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
