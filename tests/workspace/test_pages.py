@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workspace._repository import ROOT
+from workspace._repository import MEMBERS, ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [
@@ -57,3 +57,9 @@ def test_every_term_of_the_glossary_is_used():
     used = {short or whole for whole, short in re.findall(r"\{term\}`([^`<]+?)(?:\s*<([^`>]+)>)?`", text)}
     assert used <= terms
     assert len(used) > 20
+
+
+def test_the_page_of_changes_has_every_changelog():
+    page = (DOCS / "changes.md").read_text(encoding="utf-8")
+    included = {(DOCS / path).resolve() for path in re.findall(r"^```\{include\} (\S+)$", page, re.M)}
+    assert included == {member.changelog for member in MEMBERS.values()}

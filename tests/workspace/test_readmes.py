@@ -24,6 +24,7 @@ from workspace._repository import MEMBERS, ROOT
 
 PAGES = (
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *(member.folder / "README.md" for member in MEMBERS.values()),
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"_build", "tutorials"} & set(page.parts)),
 )
