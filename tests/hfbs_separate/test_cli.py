@@ -32,6 +32,14 @@ HFBS = Path(sys.executable).with_name("hfbs")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+def test_the_package_run_as_a_module_is_the_command():
+    module, command = (
+        subprocess.run([*words, "--version"], check=True, capture_output=True, text=True).stdout
+        for words in ([sys.executable, "-m", "hfbs_separate"], [HFBS])
+    )
+    assert module == command
+
+
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
     """Three quarters of a second of noise in stereo at 8 kHz, 24 bits: two chunks and more of the tiny model."""

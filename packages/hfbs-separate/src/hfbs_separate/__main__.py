@@ -1,0 +1,5 @@
+"""``python -m hfbs_separate`` is ``hfbs``."""
+
+from .cli import main
+
+main()
