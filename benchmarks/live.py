@@ -123,7 +123,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
 def table(results: dict[str, Any]) -> str:
     """The rows as Markdown."""
     lines = [
-        "| budget | latency stated | found | hop | chunk | load | highest | drop-outs | at half speed | vocals | "
+        "| budget | latency stated | found | hop | chunk | load | highest | drop-outs | if half as fast | vocals | "
         "instrumental |",
         "| ---: " * 11 + "|",
     ]

@@ -133,7 +133,7 @@ def speeds(options: argparse.Namespace) -> tuple[Speed, Speed | None]:
     if options.times_real_time is not None:
         gpu = Speed("cuda", name, options.times_real_time, "given by --times-real-time")
     if gpu is None:
-        gpu = Speed("cuda", name, ASSUMED_TIMES_REAL_TIME, "assumed: no GPU was measured yet")
+        gpu = Speed("cuda", name, ASSUMED_TIMES_REAL_TIME, "assumed: no speed of a GPU is stored")
     return gpu, measured("cpu", name, options.results)
 
 

@@ -79,8 +79,8 @@ _OPTIONS = (
         "--batch-size",
         type=click.IntRange(min=1),
         metavar="COUNT",
-        help="How many chunks the model gets at once. Default: 1, on CUDA as many as fit, at most 8. Where memory runs "
-        "out, it is halved.",
+        help="How many chunks the model gets at once. Default: 1, on CUDA as many as fit, at most 8. A processor takes "
+        "up to four such batches side by side. Where memory runs out, it is halved.",
     ),
     click.option(
         "--shifts",
