@@ -25,26 +25,15 @@ NOTES = (
     "has no such output.",
     "memory: the most that a process of its own took (on CUDA, its tensors), over that of BS-RoFormer. Compilation "
     "within that process counts.",
-    "import, to first output (import, building, first run) and compilation (first run less second) are medians over "
-    "fresh processes without a cache of compiled code; in training, a run is a step.",
+    "import, to first output (import, building, first run) and compilation (first run less second, of what is "
+    "compiled) are medians over fresh processes without a cache of compiled code; in training, a run is a step.",
     "bfloat16: for inference hfbs is cast once, but for the row that says so, and the peers are under autocast; in "
     "training all are under autocast, with weights in float32. pymss-core has no backward pass. hfbs trains with "
     "use_torch_checkpoint=True, which keeps products and attention; that of BS-RoFormer keeps neither and is off.",
 )
-HEADINGS = (
-    "",
-    "× floor",
-    "least",
-    "most",
-    "× hfbs",
-    "seconds",
-    "difference",
-    "memory",
-    "peak MB",
-    "import s",
-    "first output s",
-    "compilation s",
-)
+HEADINGS = ("", "× floor", "least", "most", "× hfbs", "seconds", "difference")
+# Of tables whose contestants had processes of their own.
+STARTS = ("memory", "peak MB", "import s", "first output s", "compilation s")
 COLOURS = {True: "#1f6f8b", False: "#b8bfc6"}  # ours, theirs
 
 
@@ -115,22 +104,32 @@ def commit() -> str:
 def cells(table: Table) -> Iterator[tuple[str, ...]]:
     """The rows as text, beneath their headings."""
     utilised = any(row.utilisation is not None for row in table.rows)
-    yield (*HEADINGS, *(["utilisation"] if utilised else []))
     peaks = {row.name: row.start.peak for row in table.rows if row.start}
+    yield (*HEADINGS, *(STARTS if peaks else []), *(["utilisation"] if utilised else []))
     for row in table.rows:
-        start = row.start
-        memory = [f"{start.peak / peaks[LUCIDRAINS]:.2f}", f"{start.peak / 1e6:.0f}"] if start else ["–", "–"]
-        seconds = [start.imports, start.first_output, start.compilation] if start else []
+        started = _started(row.start, peaks[LUCIDRAINS], "compiled" in row.name) if peaks else []
         yield (
             row.name,
             *(f"{ratio:.2f}" for ratio in row.of_floor),
             f"{row.of_ours:.2f}",
             f"{row.seconds:.3g}",
             "–" if row.difference is None else f"{row.difference:.1e}",
-            *memory,
-            *([f"{value:.2f}" for value in seconds] or ["–"] * 3),
+            *started,
             *([f"{row.utilisation:.1%}"] if row.utilisation is not None else []),
         )
+
+
+def _started(start: Start | None, peak: int, compiled: bool) -> list[str]:
+    """What a process of its own took, its memory as a multiple of a peak too."""
+    if start is None:
+        return ["–"] * len(STARTS)
+    figures = [
+        f"{start.peak / peak:.2f}",
+        f"{start.peak / 1e6:.0f}",
+        f"{start.imports:.2f}",
+        f"{start.first_output:.2f}",
+    ]
+    return [*figures, f"{start.compilation:.2f}" if compiled else "–"]
 
 
 def text(table: Table) -> str:
