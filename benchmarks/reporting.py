@@ -119,7 +119,7 @@ def cells(table: Table) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _started(start: Start | None, peak: int, compiled: bool) -> list[str]:
+def _started(start: Start | None, peak: float, compiled: bool) -> list[str]:
     """What a process of its own took, its memory as a multiple of a peak too."""
     if start is None:
         return ["–"] * len(STARTS)
