@@ -17,6 +17,7 @@ from hfbs_model.export import MaskCore, export_onnx, load_exported
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+quantization = pytest.importorskip("onnxruntime.quantization")
 pytest.importorskip("onnxscript")
 
 # What a run-time check of shapes says of sizes would become part of the graph.
@@ -196,6 +197,25 @@ def test_a_failed_export_leaves_what_was_there(
     with pytest.raises(RuntimeError, match=r"differ from PyTorch's by .* try another version"):
         export_onnx(checkpoint_of(tiny()), tmp_path / "core.onnx")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"core.onnx": b"old"}
+
+
+def test_a_graph_in_8_bits_is_compared_as_well(
+    tiny: Callable[..., BandSplitRotator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantise = quantization.quantize_dynamic
+
+    def with_wrong_scales(source: Path, target: Path, **settings: Any) -> None:
+        quantise(source, target, **settings)
+        model = onnx.load(target)
+        for weight in model.graph.initializer:
+            if weight.name.endswith("_scale"):
+                weight.CopyFrom(onnx.numpy_helper.from_array(7 * onnx.numpy_helper.to_array(weight), weight.name))
+        onnx.save(model, target)
+
+    monkeypatch.setattr(quantization, "quantize_dynamic", with_wrong_scales)
+    with pytest.raises(RuntimeError, match=r"differ from PyTorch's by .* more than 0.25; export it in float32, or try"):
+        export_onnx(checkpoint_of(tiny()), tmp_path / "core.onnx", int8=True)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_what_no_file_can_hold_is_refused(tiny: Callable[..., BandSplitRotator], tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from ._extra import onnx_library
 
 _LARGEST = 2_000_000_000
 """Bytes of weights. An ONNX file is one message of protobuf, which ends at 2 GiB."""
+_NEAR = 0.25
+"""Relative difference of masks in 8 bits, at most: four times the most that rounding was seen to make, 0.01 to 0.06."""
 _PURPOSE = "export to ONNX"
 
 
@@ -41,7 +43,8 @@ def export_onnx(checkpoint: Checkpoint, path: str | PathLike[str], *, int8: bool
     Raises:
         ValueError: Another suffix; a model over 2 GB or with parts that PyTorch cannot export; or a window that no file
             can hold.
-        RuntimeError: What onnxruntime computes from the graph is not what PyTorch computes.
+        RuntimeError: What onnxruntime computes from the graph is not what PyTorch computes, within 10⁻³ of it in
+            float32 and within a quarter in 8 bits, where rounding makes a few hundredths.
         ImportError: onnx, onnxscript or onnxruntime is not installed.
         OSError: A file cannot be written.
     """
@@ -60,9 +63,10 @@ def export_onnx(checkpoint: Checkpoint, path: str | PathLike[str], *, int8: bool
     with TemporaryDirectory(dir=where.parent, prefix=f".{where.name[:40]}.") as folder:
         plain = Path(folder, "plain.onnx")
         _export(model, plain, json.dumps(document))
-        _compare(model, plain)
+        _compare(model, plain, 1e-3, "try another version of torch, onnxscript or onnxruntime")
         if int8:
             plain = _quantised(plain, Path(folder, "int8.onnx"))
+            _compare(model, plain, _NEAR, "export it in float32, or try another version of onnxruntime")
         written_whole(where.with_suffix(".json"), lambda part: part.write_text(json.dumps(document, indent=1) + "\n"))
         written_whole(where, plain.replace)
 
@@ -145,7 +149,7 @@ def _unheard() -> Generator[None]:
         logging.disable(before)
 
 
-def _compare(model: BandSplitRotator, path: Path) -> None:
+def _compare(model: BandSplitRotator, path: Path, most: float, remedy: str) -> None:
     """Run the graph once, on sizes that it was not made with."""
     runtime = onnx_library("onnxruntime", _PURPOSE)
     spectrum = example_spectrum(model, batch=1, frames=7)
@@ -154,10 +158,10 @@ def _compare(model: BandSplitRotator, path: Path) -> None:
     with torch.no_grad():
         expected = MaskCore(model)(spectrum)
     difference = float((torch.as_tensor(masks) - expected).norm() / expected.norm())
-    if not difference <= 1e-3:
+    if not difference <= most:
         raise RuntimeError(
             f"onnxruntime {runtime.__version__} computes masks from the graph that differ from PyTorch's by "
-            f"{difference:.2g} (relative, on noise); try another version of torch, onnxscript or onnxruntime"
+            f"{difference:.2g} (relative, on noise), more than {most:g}; {remedy}"
         )
 
 
