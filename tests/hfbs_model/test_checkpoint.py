@@ -182,6 +182,8 @@ def test_a_custom_overlapping_layout_loads_by_its_matrix(tmp_path: Path) -> None
         lambda state: {"model": state},
         lambda state: {"model_state_dict": state, "optimizer_state_dict": {"state": {}, "param_groups": []}},
         lambda state: {"model": {"state_dict": state}},
+        lambda state: {"epoch": 3, "state": {"step": 3, "best": 0.1}, "model": state},
+        lambda state: {"state": {"step": torch.tensor(3)}, "model": {"state": {}, "model_state_dict": state}},
         lambda state: {f"module.{name}": value for name, value in state.items()},
         lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
         lambda state: {"state_dict": {f"module._orig_mod.{name}": value for name, value in state.items()}},

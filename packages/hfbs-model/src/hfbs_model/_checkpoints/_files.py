@@ -150,18 +150,23 @@ def _refuse_zip_bomb(where: Path, size: int) -> None:
 
 
 def _state_dict(content: object, where: Path) -> dict[str, Tensor]:
-    for _ in _CONTAINERS:
-        mapping = cast("Mapping[object, object]", content if isinstance(content, Mapping) else {})
-        content = next((mapping[name] for name in _CONTAINERS if isinstance(mapping.get(name), Mapping)), None)
-        if content is None:
-            tensors = {
-                name: value for name, value in mapping.items() if isinstance(name, str) and isinstance(value, Tensor)
-            }
-            if tensors:
-                for name, tensor in tensors.items():
-                    _refuse_claims(name, tensor, where)
-                return tensors
-    raise CheckpointError(f"{where} holds no state dict: a mapping of names to tensors was expected")
+    tensors = _tensors_within(content, levels=len(_CONTAINERS))
+    if not tensors:
+        raise CheckpointError(f"{where} holds no state dict: a mapping of names to tensors was expected")
+    for name, tensor in tensors.items():
+        _refuse_claims(name, tensor, where)
+    return tensors
+
+
+def _tensors_within(content: object, levels: int) -> dict[str, Tensor]:
+    """Of the known containers in a mapping, whatever else is called so, the one with the most tensors; without such,
+    those of the mapping itself."""
+    mapping = cast("Mapping[object, object]", content if isinstance(content, Mapping) else {})
+    if levels:
+        inside = max((_tensors_within(mapping.get(name), levels - 1) for name in _CONTAINERS), key=len)
+        if inside:
+            return inside
+    return {name: value for name, value in mapping.items() if isinstance(name, str) and isinstance(value, Tensor)}
 
 
 def _refuse_claims(name: str, tensor: Tensor, where: Path) -> None:
