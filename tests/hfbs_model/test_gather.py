@@ -1,12 +1,15 @@
 """BandGather at work equals the numpy reference of hfbs-filterbanks, for any layout."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hfbs_filterbanks import BandLayout
 from hfbs_model._gather import BandGather
+
+from .conftest import Tiny
 
 SEEDS = st.integers(0, 2**32 - 1)
 CHANNELS = st.integers(1, 2)
@@ -71,3 +74,18 @@ def test_holds_nothing_that_a_checkpoint_would_keep() -> None:
     gather = BandGather(BandLayout([[1, 1, 0], [0, 1, 1]]), channels=2)
     assert dict(gather.named_buffers())
     assert not gather.state_dict()
+
+
+@pytest.mark.parametrize("filled", ["assigned", "copied"])
+def test_a_model_without_memory_knows_its_bands_when_weights_come(tiny: Tiny, filled: str) -> None:
+    overlapping = np.tri(33, dtype=bool)[[5, 20, 32]]
+    model = tiny(mask_filter_bank=overlapping)
+    with torch.device("meta"):
+        other = tiny(mask_filter_bank=overlapping)
+    if filled == "copied":
+        other = other.to_empty(device="cpu")
+    other.load_state_dict(model.state_dict(), assign=filled == "assigned")
+    audio = torch.randn(1, 300)
+    with torch.no_grad():
+        assert torch.equal(other(audio), model(audio))
+        assert torch.equal(other.double().float()(audio), model(audio))

@@ -1,5 +1,8 @@
 """The band-membership matrix at work: bins to bands before the network, bands to bins after it."""
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from einops import rearrange
 from jaxtyping import Complex, Float
@@ -25,8 +28,22 @@ class BandGather(nn.Module):
         self.channels = channels
         self.widths = tuple(2 * channels * width for width in layout.widths)
         self.in_order = layout.gather_indices.tolist() == list(range(layout.num_bins))
-        self.register_buffer("indices", torch.tensor(layout.gather_indices.tolist()), persistent=False)
-        self.register_buffer("bands_per_bin", torch.tensor(layout.bands_per_bin.tolist()), persistent=False)
+        # On the CPU also where a model is built without memory: no state dict brings these.
+        self._values = {
+            "indices": torch.tensor(layout.gather_indices.tolist(), device="cpu"),
+            "bands_per_bin": torch.tensor(layout.bands_per_bin.tolist(), device="cpu"),
+        }
+        for name, values in self._values.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the buffers as all others, and fill those that were given new memory, as ``to_empty`` does, again."""
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)  # pyright: ignore[reportUnknownMemberType]
+        for name, buffer in self.named_buffers():
+            if buffer is not before[name]:
+                buffer.copy_(self._values[name])
+        return self
 
     def split(self, spectrum: Complex[Tensor, "batch channel bin frame"]) -> Float[Tensor, "batch frame features"]:
         """Bins of each band in turn; within a band by bin, then channel, then real and imaginary part."""
