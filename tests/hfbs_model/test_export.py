@@ -124,6 +124,14 @@ def test_stems_are_chosen_and_repeat(exported: Callable[..., Any]) -> None:
         model(torch.randn(1, 1, 100))
 
 
+def test_no_gradient_flows_through_a_core(exported: Callable[..., Any]) -> None:
+    model = load_exported(exported("mono")[1]).model
+    audio = torch.randn(1, 1, 100)
+    separated = model(audio.clone().requires_grad_())
+    assert not separated.requires_grad
+    assert torch.equal(separated, model(audio))
+
+
 def test_the_document_beside_is_the_one_inside_and_says_what_a_host_needs(exported: Callable[..., Any]) -> None:
     model, path = exported("mel")
     document = json.loads(path.with_suffix(".json").read_text())

@@ -61,14 +61,15 @@ class ExportedModel(nn.Module):
             active_stem_ids: Stems to give, in the order wanted; None means all. All are computed.
 
         Returns:
-            Stems, (batch, active stem, channel, time), as long as the input, in float32.
+            Stems, (batch, active stem, channel, time), as long as the input, in float32, through which no gradient
+            flows.
 
         Raises:
             ValueError: Audio of the wrong shape, empty, or not finite; a stem that is not there.
             TypeError: Audio that is no tensor or not floating-point.
             MemoryError: The memory does not hold it.
         """
-        mixture = checked_audio(raw_audio, self.audio_channels).to("cpu", torch.float32)
+        mixture = checked_audio(raw_audio, self.audio_channels).detach().to("cpu", torch.float32)
         stem_ids = checked_stems(active_stem_ids, self.num_stems)
         spectrum = stft(mixture, self.stft_settings).mT
         pairs: Any = torch.view_as_real(spectrum).contiguous().numpy()
