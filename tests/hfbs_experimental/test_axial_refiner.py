@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfbs_experimental.mask_heads import AXIAL_REFINER, AxialRefinerMaskEstimator, AxialRefinerSettings
-from hfbs_model import BandSplitRotator, MaskEstimator, Parts
+from hfbs_model import BandSplitRotator, MaskEstimator, Parts, inspect_checkpoint, load_checkpoint
 
 from .conftest import TINY, away_from_start
 
@@ -122,6 +123,21 @@ def test_separator_built_from_its_weights_gives_its_output(sizes: AxialRefinerSe
     loaded.load_state_dict(saved.state_dict())
     mixture = torch.randn(1, 1, 200)
     assert torch.equal(loaded(mixture), saved(mixture))
+
+
+def test_its_positions_are_counted_once_and_exact_in_files_of_half_precision(tmp_path: Path) -> None:
+    model = BandSplitRotator(**TINY, num_stems=2, parts=AXIAL_REFINER.build(Parts(), **keywords_of(SMALL))).eval()
+    half = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    torch.save(half, tmp_path / "m.ckpt")
+    inspection = inspect_checkpoint(tmp_path / "m.ckpt")
+    assert inspection.parameters.total == sum(parameter.numel() for parameter in model.parameters())
+    answers = {"stft_hop_length": 16, "stft_win_length": 64, "zero_dc": False, "skip_connection": False}
+    answers |= {"stems": ["a", "b"], "sample_rate": 44100, "chunk_size": 4000}
+    loaded = load_checkpoint(tmp_path / "m.ckpt", **answers)
+    for name, tensor in loaded.model.state_dict().items():
+        expected = model.state_dict()[name] if "rotary" in name else half[name].float()
+        assert torch.equal(tensor, expected), name
+    assert any("frequencies of positions are in half precision" in note for note in loaded.report.notes)
 
 
 @pytest.mark.parametrize(

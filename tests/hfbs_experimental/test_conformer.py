@@ -14,7 +14,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import nn
 
 from hfbs_experimental.attend import CONFORMER, Conformer
-from hfbs_model import BandSplitRotator, Parts, load_checkpoint
+from hfbs_model import BandSplitRotator, Parts, inspect_checkpoint, load_checkpoint
 
 from .conftest import away_from_start
 
@@ -197,6 +197,8 @@ def test_a_checkpoint_loads_with_mssts_yaml(tmp_path: Path, kind: str) -> None:
     torch.save(model.state_dict(), tmp_path / "m.ckpt")
     said = {name: value for name, value in BANDS[kind].items() if "norm" not in name}
     (tmp_path / "m.yaml").write_text(yaml.dump(CONFIG | {"model": IN_WORDS_OF_MSST | said}))
+    inspection = inspect_checkpoint(tmp_path / "m.ckpt", tmp_path / "m.yaml")
+    assert inspection.parameters.total == sum(parameter.numel() for parameter in model.parameters())
     loaded = load_checkpoint(tmp_path / "m.ckpt", tmp_path / "m.yaml")
     assert not loaded.report.differences
     audio = torch.randn(1, 3000)

@@ -23,7 +23,9 @@ from ._variants import GROUP, MARKS, variants_of
 
 _OF_LAYOUT = ("freqs_per_bands", "mask_filter_bank", "num_bands", "sample_rate")
 _ESTIMATOR = re.compile(r"mask_estimators\.(\d+)\.")
-_POSITIONS = re.compile(r"layers\.\d+\.(\d+)\..*\.((?:rotary|pope)_embed\..*)$")
+_POSITIONS = re.compile(r"((?:mask_estimators\.\d+\.)?layers)\.\d+\.(\d+)\..*\.((?:rotary|pope)_embed\..*)$")
+_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
+"""Of batch normalisation: counted by a model and not learned."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +157,14 @@ def _layout(values: Mapping[str, object]) -> BandLayout | None:
 
 def _parameters(weights: Mapping[str, Tensor], num_stems: int) -> Parameters:
     band_split, trunk, estimators = 0, 0, [0] * num_stems
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, ...]] = set()
     for name, tensor in weights.items():
+        if name.endswith((".inv_freqs", *_STATISTICS)):
+            continue
         if match := _POSITIONS.match(name):
-            axis, what = match[1], match[2]
-            if (axis, what) in seen or what.endswith("inv_freqs"):
+            if match.groups() in seen:
                 continue
-            seen.add((axis, what))
+            seen.add(match.groups())
         if match := _ESTIMATOR.match(name):
             estimators[int(match[1])] += tensor.numel()
         elif name.startswith("band_split."):

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from .._errors import CheckpointError
 
-_FREQUENCIES = re.compile(r"^layers\.\d+\.(\d)\..*\.(rotary_embed\.freqs|pope_embed\.inv_freqs)$")
+_FREQUENCIES = re.compile(
+    r"^((?:mask_estimators\.\d+\.)?layers)\.\d+\.(\d)\..*\.(rotary_embed\.freqs|pope_embed\.inv_freqs)$"
+)
 _TABLE = re.compile(r"(^|\.)(cos|sin)_emb(_time|_freq)?$")
 _THETA = 10000.0
 _TABLE_ROUNDING = 1e-3
@@ -43,18 +45,18 @@ def with_exact_frequencies(weights: Mapping[str, Tensor], notes: list[str]) -> d
             exact[f"{name.removesuffix('to_qkv.weight')}rotary_embed.freqs"] = rope_frequencies(dim_head)
         return exact
 
-    of_axis: dict[str, Tensor] = {}
+    of_axis: dict[tuple[str, str], Tensor] = {}
     rounded = 0
     for name, tensor in exact.items():
         if match := _FREQUENCIES.match(name):
-            first = of_axis.setdefault(match[1], tensor)
+            first = of_axis.setdefault((match[1], match[2]), tensor)
             if first.shape != tensor.shape or not torch.equal(first, tensor):
                 raise CheckpointError(
                     f"{name} differs from the frequencies of another layer on the same axis, which share one "
                     "embedding; the file is damaged, or of another model"
                 )
             count = tensor.numel()
-            defined = pope_frequencies(count) if "pope" in match[2] else rope_frequencies(2 * count)
+            defined = pope_frequencies(count) if "pope" in match[3] else rope_frequencies(2 * count)
             if _is_rounded(tensor, defined):
                 exact[name], rounded = defined, rounded + 1
     if rounded:
