@@ -2,7 +2,8 @@
 
 import re
 import sys
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, get_origin
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -56,18 +57,44 @@ def link_by_public_name(
 def tidy_signature(
     app: Sphinx, what: str, name: str, value: object, options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Write defaults that are functions as one calls them, and leave out the parameter that only catches mistakes."""
+    """Write defaults as Python has them, for Sphinx shortens and links the types of what it can read; leave out the
+    parameter that only catches mistakes, and of a protocol, or of what a method makes, what says nothing.
+    """
+    if signature == "(*args, **kwargs)" and what == "class":
+        return "", None
     if signature is not None:
         signature = re.sub(r"<built-in method (\w+) of type object[^>]*>", r"torch.\1", signature)
+        signature = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", signature)
+        signature = re.sub(r"<function \w+>", "...", signature)
         signature = signature.replace(", **unknown: object", "")
+        for field in fields(value) if isinstance(value, type) and is_dataclass(value) else ():
+            made = rf"\g<1>{called(field.default_factory)}"
+            signature = re.sub(rf"(\b{field.name}: [^=]*=\s*)<factory>", made, signature)
     return signature, returns
+
+
+def called(factory: object) -> str:
+    """What makes a default, as a call of it; dots where its name says nothing."""
+    made = get_origin(factory) or factory
+    if made in (dict, list, tuple):
+        return repr(made())
+    return f"{made.__name__}()" if isinstance(made, type) else "..."
+
+
+def shorten_types(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Show the types of attributes, which napoleon writes out in full, by their last names."""
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith(":type: "):
+            lines[number] = re.sub(r"(?<![~\w.])(?=(?:\w+\.)+\w)", "~", line)
 
 
 def document_constant(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
     """Take what stands below a constant in the private module that defines it, where a package hands on its value."""
-    package, _, constant = name.rpartition(".")
+    module, _, constant = name.rpartition(".")
     if what in ("data", "type"):
-        homes = [ModuleAnalyzer.for_module(module) for module in sys.modules if module.startswith(f"{package}._")]
+        private = f"{name.partition('.')[0]}._"
+        names = [module, *(each for each in sys.modules if each.startswith(private))]
+        homes = [ModuleAnalyzer.for_module(each) for each in names]
         lines[:] = next((docs for home in homes if (docs := home.find_attr_docs().get(("", constant)))), lines)
 
 
@@ -85,6 +112,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     ModuleAnalyzer.analyze = forget_overloads
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     app.connect("autodoc-process-docstring", document_constant)
+    app.connect("autodoc-process-docstring", shorten_types, priority=600)  # after napoleon
     app.connect("autodoc-process-signature", tidy_signature)
     app.connect("missing-reference", link_by_public_name, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

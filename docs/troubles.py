@@ -52,7 +52,9 @@ class Messages(SphinxDirective):
             raise self.error(f"no package is named {self.arguments[0]}, or it raises nothing")
         found: list[nodes.Node] = []
         for subject, group in groupby(listed, key=lambda each: each[1].subject):
-            found += [nodes.paragraph("", subject, classes=["subject"]), self.items(group)]
+            words, _ = self.parse_inline(subject)
+            head = nodes.paragraph("", "", *words, classes=["subject"], support_smartquotes=False)
+            found += [head, self.items(group)]
         return found
 
     def items(self, group: Iterable[tuple[str, Message]]) -> nodes.bullet_list:

@@ -146,4 +146,5 @@ def build(
     return parts.built_by("axial-refiner", **keywords_of(settings, "refiner"))
 
 
-VARIANT = Variant(infer, build)
+AXIAL_REFINER = Variant(infer, build)
+""":class:`AxialRefinerMaskEstimator` for each stem, found by ``mask_estimators.N.layers``."""

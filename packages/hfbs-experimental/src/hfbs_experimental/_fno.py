@@ -231,4 +231,5 @@ def build(
     return parts.built_by("fno", **keywords_of(settings, "fno"))
 
 
-VARIANT = Variant(infer, build)
+FNO = Variant(infer, build)
+""":class:`FNOMaskEstimator` for each stem, found by ``fno_blocks``."""

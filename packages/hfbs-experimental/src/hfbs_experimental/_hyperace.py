@@ -206,4 +206,5 @@ def build(
     return parts.built_by("hyperace", audio_channels=audio_channels, **keywords_of(settings, "hyperace"))
 
 
-VARIANT = Variant(infer, build, {"hyperace_num_heads": "8 in every published HyperACE checkpoint"})
+HYPERACE = Variant(infer, build, {"hyperace_num_heads": "8 in every published HyperACE checkpoint"})
+""":class:`HyperACEMaskEstimator` for each stem, found by ``mask_estimators.N.segm``."""
