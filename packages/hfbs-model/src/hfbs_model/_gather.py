@@ -1,7 +1,6 @@
 """The band-membership matrix at work: bins to bands before the network, bands to bins after it."""
 
 from collections.abc import Callable
-from typing import Self
 
 import torch
 from einops import rearrange
@@ -36,7 +35,7 @@ class BandGather(nn.Module):
         for name, values in self._values.items():
             self.register_buffer(name, values, persistent=False)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """Move the buffers as all others, and fill those that were given new memory, as ``to_empty`` does, again."""
         before = dict(self.named_buffers())
         super()._apply(fn, recurse)  # pyright: ignore[reportUnknownMemberType]
