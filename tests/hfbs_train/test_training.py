@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import soundfile
 import torch
+import wandb
 from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
@@ -510,12 +511,13 @@ def test_tensorboard_forgets_what_an_ended_run_wrote_beyond_its_state(tmp_path: 
 def test_weights_and_biases_without_a_login_is_an_error_in_a_line(
     tiny_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    def without_key(**_: object) -> None:  # as it does where there is no terminal to ask on
+        raise wandb.Error("No API key configured. Use `wandb login` to log in.")
+
+    monkeypatch.setattr(wandb, "init", without_key)
     with pytest.raises(
-        ConfigurationError, match=r"logs\.to: wandb: .*; log in with wandb login, set WANDB_MODE=offline"
+        ConfigurationError,
+        match=r"logs\.to: wandb: No API key configured\. .*; log in with wandb login, set WANDB_MODE=offline",
     ):
         run(tiny_run(logs={"to": ["wandb"]}), tmp_path / "run")
 
