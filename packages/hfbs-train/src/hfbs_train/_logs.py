@@ -1,8 +1,8 @@
 """Where a run writes its figures: a CSV file always, TensorBoard and Weights & Biases where they are wanted."""
 
 import csv
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -41,12 +41,17 @@ def opened(settings: Logs, folder: Path, step: int, configuration: Mapping[str, 
         ConfigurationError: Weights & Biases is wanted and not installed, or knows no login.
         RunError: A file cannot be written; so do the logs themselves.
     """
-    logs: list[Log] = [_Table(folder / "metrics.csv", step)]
-    for kind in settings.to:
-        if kind == "tensorboard":
-            logs.append(_TensorBoard(folder / "tensorboard", step))
-        else:
-            logs.append(_WeightsAndBiases(settings.project, folder, configuration))
+    kinds: dict[str, Callable[[], Log]] = {
+        "table": lambda: _Table(folder / "metrics.csv", step),
+        "tensorboard": lambda: _TensorBoard(folder / "tensorboard", step),
+        "wandb": lambda: _WeightsAndBiases(settings.project, folder, configuration),
+    }
+    with ExitStack() as opening:  # closes those that are open where one cannot be opened
+        logs: list[Log] = []
+        for kind in ("table", *settings.to):
+            logs.append(kinds[kind]())
+            opening.callback(logs[-1].close)
+        opening.pop_all()
     return logs
 
 
