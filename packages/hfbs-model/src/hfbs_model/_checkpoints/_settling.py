@@ -54,7 +54,7 @@ class Settling:
     def fitting(self, keyword: str, value: float, fits: Callable[[float], bool]) -> float:
         """What is said of a multiple that weights tell only rounded, if it fits them; else the value that they tell."""
         said = self.said_most().get(keyword)
-        return said if isinstance(said, int | float) and fits(said) else value
+        return float(said) if isinstance(said, int | float) and fits(said) else value
 
     def told(self, keyword: str, value: object, remedy: str | None = None) -> None:
         """Settle what the weights tell; whoever says something else is in the wrong, and is told the remedy."""
