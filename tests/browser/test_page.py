@@ -149,6 +149,11 @@ def test_keys_play_seek_and_solo(player: Watched) -> None:
     for key, gains in (("2", [0, 0, 1]), ("0", [1, 0, 0]), ("Shift+1", [1, 1, 0]), ("Shift+0", [0, 1, 0])):
         keyboard.press(key)
         assert player.gains() == gains
+    for code, name in (("Numpad4", "ArrowLeft"), ("Numpad1", "End")):  # the keypad, while it gives no digits
+        said = f"new KeyboardEvent('keydown', {{code: '{code}', key: '{name}', bubbles: true, cancelable: true}})"
+        player.js(f"document.dispatchEvent({said})")
+        assert player.gains() == [0, 1, 0]
+    assert player.position == SECONDS - 5
     keyboard.press("9")  # no such track
     assert player.gains() == [0, 1, 0]
     keyboard.press("Space")

@@ -746,6 +746,12 @@ def test_the_checkpoints_residual_is_given_once_with_no_further_option(
     np.testing.assert_allclose(soundfile.read(files[-1], dtype="float32")[0].T, left, atol=1e-6)
 
 
+def test_a_residual_is_given_once(separate: Callable[..., Result], song: Path) -> None:
+    result = separate(song, "--residual", "rest=vocals", "--residual", "rest=other")
+    assert result.exit_code == 2
+    assert "rest is given twice" in result.stderr
+
+
 def test_quiet_says_the_files_alone_and_json_everything(separate: Callable[..., Result], song: Path) -> None:
     quiet = separate(song, "--quiet")
     assert quiet.stderr == ""
@@ -757,7 +763,8 @@ def test_quiet_says_the_files_alone_and_json_everything(separate: Callable[..., 
     assert [event["file"] for event in events if event["event"] == "wrote"] == quiet.stdout.splitlines()
     assert [event["done"] for event in events if event["event"] == "progress"][-1] == 6000
     failed = separate(song.with_name("none.wav"), "--json")
-    assert (failed.exit_code, failed.stdout.count("\n")) == (2, 0)
+    assert (failed.exit_code, failed.stderr) == (2, "")
+    assert [json.loads(line)["event"] for line in failed.stdout.splitlines()] == ["error"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from hfbs_model import inspect_checkpoint
-from hfbs_separate import Separator
+from hfbs_separate import Separator, _command_separate
 from hfbs_separate._checkpoint_option import ABOUT_DEMO
 from hfbs_separate.cli import main
 from hfbs_separate.demo import CARD, MODEL, SONG
@@ -104,6 +104,20 @@ def test_the_demo_writes_stems_page_and_picture_and_says_where() -> None:
     assert again.exit_code == 2
     assert "song.ogg exists: add --force" in again.stderr
     assert hfbs("demo", "-o", folder, "--force").exit_code == 0
+
+
+def test_an_interrupted_demo_says_how_to_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_command_separate, "_separate_here", interrupted)
+        result = hfbs("demo", "-o", "here")
+    assert result.exit_code == 130
+    assert "Go on with" not in result.stderr
+    again = re.search(r"begin anew with: hfbs (.*)", result.stderr)
+    assert again
+    assert hfbs(*again[1].split()).exit_code == 0
 
 
 def test_a_demo_that_cannot_be_written_says_so() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -70,6 +71,24 @@ def estimates_of(songs: Path, folder: Path, error: float = 0.1) -> Path:
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(main, ["evaluate", *map(str, words)], prog_name="hfbs")
+
+
+def test_scores_of_songs_are_written_whatever_they_are_called_and_whatever_a_terminal_shows(songs: Path) -> None:
+    odd = songs / "b\udcff"
+    (songs / "one").rename(odd)
+    files = ["--csv", str(songs / "scores.csv"), "--json", str(songs / "scores.json")]
+    words = [sys.executable, "-m", "hfbs_separate", "evaluate", str(songs), "--metric", "sdr", *files]
+    ended = subprocess.run(words, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert b"b\\udcff,vocals," in (songs / "scores.csv").read_bytes()
+    document = json.loads((songs / "scores.json").read_bytes())
+    assert {score["song"] for score in document["scores"]} == {odd.name, "two"}
+
+
+@pytest.mark.parametrize("rate", [0, -1])
+def test_a_rate_below_1_is_refused(rate: int) -> None:
+    with pytest.raises(ValueError, match=f"sample_rate is in Hz, at least 1, got {rate}"):
+        museval_sdr(stem(0)[None], stem(1)[None], rate)
 
 
 def refusal(result: Result) -> str:

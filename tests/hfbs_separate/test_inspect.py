@@ -1,6 +1,7 @@
 """What hfbs inspect shows and prints as JSON is what loading finds, whatever is missing."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,12 @@ ASKED = {
     "sample_rate",
     "chunk_size",
 }
+
+
+def test_any_encoding_shows_what_it_can() -> None:
+    words = [sys.executable, "-m", "hfbs_separate", "inspect", "demo"]
+    shown = subprocess.run(words, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"}, check=True)
+    assert b"BS-RoFormer" in shown.stdout
 
 
 def inspect(*words: object) -> Result:

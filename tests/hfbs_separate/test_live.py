@@ -229,6 +229,7 @@ def test_tensors_come_back_as_tensors(gains_checkpoint: Build) -> None:
     ("channels", "block", "kind", "message"),
     [
         (2, np.zeros((2, 5), np.int16), TypeError, "floating point with full scale 1, got int16: divide"),
+        (2, torch.zeros((2, 5), dtype=torch.int16), TypeError, "floating point with full scale 1, got int16: divide"),
         (
             2,
             np.zeros((5, 2)),

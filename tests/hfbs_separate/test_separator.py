@@ -141,6 +141,8 @@ def test_the_songs_array_is_not_changed(gains_checkpoint: Callable[..., Any]) ->
     [
         (np.zeros(9, np.int16), TypeError, r"floating point .* got int16: divide integer samples by full scale first"),
         (np.zeros(9, complex), TypeError, r"floating point .* got complex128"),
+        (torch.zeros(9, dtype=torch.int16), TypeError, r"floating point .* got int16: divide integer samples"),
+        (torch.zeros(9, dtype=torch.complex64), TypeError, r"floating point .* got complex64"),
         (np.zeros((1, 2, 9)), ValueError, r"shape \(time,\) or \(channel, time\), got \(1, 2, 9\)"),
         (np.float32(1), ValueError, r"shape \(time,\) or \(channel, time\), got \(\)"),
         (np.zeros((900, 2)), ValueError, r"got shape \(900, 2\): it looks like \(time, channel\), so pass audio\.T"),
@@ -271,6 +273,15 @@ def test_memory_that_holds_no_chunk_halves_it_as_if_it_had_been_asked_for(
         "the memory of cpu does not hold a single chunk: chunks are halved to 0.0625 s for this song",
         "the memory of cpu does not hold a single chunk: chunks are halved to 0.0312 s for this song",
     ]
+
+
+def test_chunks_of_a_short_song_are_halved_as_others_are(gains_checkpoint: Callable[..., Any]) -> None:
+    scarce = Holding(600, OUT_OF_MEMORY[0])
+    scarce.stft_settings = SimpleNamespace(hop_length=4)  # chunks of 255 hops, where the usual ones have 250
+    separator = Separator(gains_checkpoint((1.0,), model=scarce), device="cpu", chunking="audio-separator")
+    stems = separator.separate(noise(2, 3000), 8000)
+    assert stems["stem0"].shape == (2, 3000)
+    assert [length for _, length in scarce.tried[:2]] == [1020, 508]
 
 
 def test_memory_that_holds_nothing_is_an_error(gains_checkpoint: Callable[..., Any]) -> None:

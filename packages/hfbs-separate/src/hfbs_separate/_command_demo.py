@@ -55,5 +55,7 @@ def demo(context: click.Context, folder: Path, force: bool) -> None:
         written = [str(word) for word in words]
         terminal.say(f"$ {shlex.join([context.find_root().info_name or 'hfbs', command.name or '', *written])}")
         code = command.main(written, standalone_mode=False, parent=context, prog_name=command.name)
+        if code == 130:
+            terminal.say(f"begin anew with: {shlex.join(['hfbs', 'demo', '-o', str(folder), '--force'])}")
         if code:
             context.exit(code)

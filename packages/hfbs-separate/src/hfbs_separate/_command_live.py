@@ -156,7 +156,7 @@ def live(
     the stream whose stems were not ready when the next hop had come.
     """
     with redirect_stdout(sys.stderr):  # standard output is audio
-        terminal = Terminal(speech or "lines")
+        context.find_root().obj = terminal = Terminal(speech or "lines")
     if not sound and (sound_input is not None or sound_output is not None):
         raise click.UsageError("--sound-input and --sound-output are of sound devices: add --sound")
     of_pipes = [context.get_parameter_source(name) for name in ("sample_format", "rate", "channels")]

@@ -50,6 +50,8 @@ def _residuals(_context: click.Context, _option: click.Parameter, texts: tuple[s
         listed = [word.strip() for word in stems.split(",") if word.strip()]
         if not (sign and name.strip() and listed):
             raise click.BadParameter(f"{text!r} is not of the form NAME=STEM[,STEM...], such as backing=drums,bass")
+        if name.strip() in residuals:
+            raise click.BadParameter(f"{name.strip()} is given twice, as {text!r} the second time: give each one once")
         residuals[name.strip()] = listed
     return residuals
 
@@ -210,7 +212,7 @@ def separate(
     song that fails after that is reported, the others are still separated, and the exit code is 2. Beside the stems, a
     JSON file says how they were made.
     """
-    terminal = Terminal(speech or "lines")
+    context.find_root().obj = terminal = Terminal(speech or "lines")
     if not others and (weights is not None or combine != COMBINATIONS[0]):
         raise click.UsageError("--combine and --weights are of several models: name the others by --with")
     if not others and crossover is not None:
@@ -280,7 +282,8 @@ def separate(
             failed = _separate_here(jobs, Work(built.separator, recipe, sample_format, skip_existing), terminal)
     except KeyboardInterrupt:
         again = shlex.join(["hfbs", *sys.argv[1:], *([] if skip_existing or force else ["--skip-existing"])])
-        terminal.fail(f"interrupted; the work at hand left nothing behind. Go on with: {again}")
+        typed = context.parent is context.find_root()  # and not one of the commands of hfbs demo
+        terminal.fail(f"interrupted; the work at hand left nothing behind{f'. Go on with: {again}' if typed else ''}")
         context.exit(130)
     except ClusterError as error:
         raise click.ClickException(str(error)) from error

@@ -45,6 +45,11 @@ def low_pass(frequency: float, sample_rate: int) -> NDArray[np.float64]:
     return taps
 
 
+def holds(frequency: float, sample_rate: int) -> bool:
+    """Whether a rate has room for the transition at a frequency."""
+    return frequency + transition(frequency) / 2 < sample_rate / 2
+
+
 def merged(estimates: Iterable[Audio], crossover: Sequence[float], sample_rate: int) -> Iterator[Audio]:
     """Take each model's range of frequencies.
 
@@ -60,7 +65,7 @@ def merged(estimates: Iterable[Audio], crossover: Sequence[float], sample_rate: 
     Returns:
         Blocks of (stem, channel, time) in float32, as many samples in all.
     """
-    held = [frequency for frequency in crossover if frequency + transition(frequency) / 2 < sample_rate / 2]
+    held = [frequency for frequency in crossover if holds(frequency, sample_rate)]
     if not held:
         return (block[0] for block in estimates)
     return _merged(Signal(estimates), [low_pass(frequency, sample_rate) for frequency in held])

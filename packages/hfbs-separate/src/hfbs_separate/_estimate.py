@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hfbs_model import BandSplitRotator
@@ -117,3 +118,9 @@ def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """PyTorch has a class for it on GPUs only; elsewhere it says so in a plain RuntimeError."""
     told = ("DefaultCPUAllocator", "MPS backend out of memory")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in told)
+
+
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """The tensor's values on the processor: in float32 where it is floating point, else as they are."""
+    values = tensor.detach().cpu()
+    return (values.float() if values.is_floating_point() else values).numpy()

@@ -92,7 +92,7 @@ class LivePlan:
                 f"a chunk for live separation has at least {3 * hop_length} samples, three of the model's frames, "
                 f"got {longest}: give chunk_seconds of {math.ceil(3000 * hop_length / sample_rate) / 1000:g} or more"
             )
-        budget = min(math.floor(latency * sample_rate), 2 * whole // 3)
+        budget = math.floor(min(latency * sample_rate, 2 * whole // 3))
         hop = max(7 * budget // (10 * hop_length), 1) * hop_length
         crossfade = min((budget - hop) // 4, hop)
         chunk_size = whole if chunk_seconds is not None else min(whole, COST * hop)

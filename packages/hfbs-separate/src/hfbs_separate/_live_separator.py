@@ -14,7 +14,7 @@ from hfbs_model import Checkpoint, load_checkpoint
 
 from ._device import describe, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
-from ._estimate import Estimator, at_work, unheard
+from ._estimate import Estimator, as_array, at_work, unheard
 from ._live_meter import LiveMeter
 from ._live_plan import LivePlan
 from ._stems import Outputs
@@ -205,7 +205,7 @@ class LiveSeparator:
             SeparationError: the model gave NaN or infinity, or the device's memory ran out.
         """
         if isinstance(block, Tensor):
-            arrays = self.process(block.detach().cpu().float().numpy())
+            arrays = self.process(as_array(block))
             return {name: torch.as_tensor(stem) for name, stem in arrays.items()}
         samples = self._checked(block)
         given = np.empty((len(self.stems), *samples.shape), np.float32)
@@ -240,7 +240,11 @@ class LiveSeparator:
         """Make all buffers, with the shape of what the model gives for a chunk of silence."""
         plan, channels = self.plan, self.audio_channels
         # Each sample is written twice, a chunk apart, so that the last chunk lies in one piece wherever it begins.
-        self._past = np.zeros((channels, 2 * plan.chunk_size), np.float32)
+        try:
+            self._past = np.zeros((channels, 2 * plan.chunk_size), np.float32)
+        except MemoryError as error:
+            seconds = plan.chunk_size / self.sample_rate
+            raise SeparationError(f"the memory does not hold a chunk of {seconds:.3g} s: give a shorter one") from error
         self._place = self._phase = 0
         computed = len(self._separated())
         self._stems = np.zeros((computed, channels, plan.hop), np.float32)

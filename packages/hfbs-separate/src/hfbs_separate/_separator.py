@@ -19,10 +19,10 @@ from hfbs_model.export import ExportedCheckpoint, ExportedModel
 from ._audio_source import HIGHEST_RATE, LOWEST_RATE, ArraySource, AudioSource, in_blocks
 from ._chunking import Mode, Signal, halved, separated
 from ._chunking import mode as chunking_mode
-from ._crossover import LOWEST, lowpassed
+from ._crossover import LOWEST, holds, lowpassed
 from ._device import describe, of_exported, parts_of_processor, resolve_devices, resolve_precision, words_for
 from ._errors import OptionError, OutOfMemory, SeparationError
-from ._estimate import Estimator, at_work, unheard
+from ._estimate import Estimator, as_array, at_work, unheard
 from ._options import CHUNKINGS
 from ._resample import resampled
 from ._stems import Outputs
@@ -129,10 +129,10 @@ class Separator:
             shifts=shifts,
         )
         self.averaged = test_time_augmentation
-        if lowpass is not None and not LOWEST <= lowpass < self.sample_rate / 2:
+        if lowpass is not None and not (lowpass >= LOWEST and holds(lowpass, self.sample_rate)):
             raise OptionError(
                 f"lowpass is a frequency from {LOWEST:g} Hz to below half the model's rate, "
-                f"{self.sample_rate / 2:g} Hz, got {lowpass:g}"
+                f"{self.sample_rate / 2:g} Hz, by half of its transition, got {lowpass:g}"
             )
         self.lowpass = lowpass
         self._outputs = Outputs(checkpoint.stems, checkpoint.residual, stems, residuals or {})
@@ -255,7 +255,7 @@ class Separator:
             SeparationError: the model gave NaN or infinity, or the device's memory ran out.
         """
         if isinstance(audio, Tensor):
-            arrays = self.separate(audio.detach().cpu().float().numpy(), sample_rate, progress=progress)
+            arrays = self.separate(as_array(audio), sample_rate, progress=progress)
             return {name: torch.as_tensor(stem) for name, stem in arrays.items()}
         song = _checked_audio(audio)
         stems = {name: np.empty(np.atleast_2d(song).shape, np.float32) for name in self.stems}

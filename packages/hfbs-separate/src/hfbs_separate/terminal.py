@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, Literal, cast
 from unicodedata import category
 
@@ -221,7 +222,8 @@ class _JsonBars(Bars):
 class OneLineGroup(click.Group):
     """Commands whose errors are one line, ``hfbs: error: …``, with exit code 2, and 130 where Ctrl-C ended them.
 
-    ``-h`` is ``--help``, whose lines have up to 100 letters.
+    A :class:`Terminal` that a command makes the root context's ``obj`` tells of its errors. ``-h`` is ``--help``, whose
+    lines have up to 100 letters.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -231,6 +233,9 @@ class OneLineGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As :meth:`click.Command.main`, and the process ends."""
         kwargs["standalone_mode"] = False
+        stdout: object = sys.stdout
+        if isinstance(stdout, TextIOWrapper) and stdout.errors == "strict":
+            stdout.reconfigure(errors="replace")  # signs of tables that another encoding than UTF-8 lacks
         try:
             sys.exit(super().main(*args, **kwargs))
         except click.ClickException as error:
@@ -239,6 +244,16 @@ class OneLineGroup(click.Group):
         except click.Abort:
             Terminal(program=str(self.name)).fail("interrupted; the work at hand left nothing behind")
             sys.exit(130)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As :meth:`click.Group.invoke`; the terminal of a command tells of its error."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            if not isinstance(ctx.obj, Terminal):
+                raise
+            ctx.obj.fail(error.format_message())
+            ctx.exit(2)
 
 
 def one_line(message: str) -> str:

@@ -24,12 +24,14 @@ class AudioSeparator:
 
     Attributes:
         chunk_size: samples that the model sees at once; there, ``hop_length · (dim_t − 1)``.
+        usual_size: what that is where the memory holds it; chunks of short songs are shortened as others are.
         overlap: how many chunks cover each sample.
         hop_length: distance of the model's frames in samples.
         short: a song of fewer samples gets chunks of :data:`SHORT_FRAMES` frames.
     """
 
     chunk_size: int
+    usual_size: int
     overlap: int
     hop_length: int
     short: int = 0
@@ -41,8 +43,8 @@ class AudioSeparator:
     def batches(self, song: Signal, batch_size: int) -> Iterator[list[Chunk]]:
         """As :meth:`Mode.batches`; weights are in float32."""
         if self.short and not song.reaches(self.short):
-            short = replace(self, chunk_size=self.hop_length * (SHORT_FRAMES - 1), short=0)
-            return short.batches(song, batch_size)
+            hops = max((SHORT_FRAMES - 1) * self.chunk_size // self.usual_size, 1)
+            return replace(self, chunk_size=self.hop_length * hops, short=0).batches(song, batch_size)
         return in_batches(self._chunks(song), batch_size)
 
     def _chunks(self, song: Signal) -> Iterator[Chunk]:

@@ -43,5 +43,5 @@ def mode(
         return Msst(size, overlap, hop_length)
     if chunking == "audio-separator":
         whole_hops = size - size % hop_length or size
-        return AudioSeparator(whole_hops, overlap, hop_length, _SHORT_SECONDS * sample_rate)
+        return AudioSeparator(whole_hops, whole_hops, overlap, hop_length, _SHORT_SECONDS * sample_rate)
     return Clean(size, overlap, hop_length, shifts)

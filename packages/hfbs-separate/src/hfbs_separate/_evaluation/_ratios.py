@@ -133,7 +133,7 @@ def museval_sdr(references: ArrayLike, estimates: ArrayLike, sample_rate: int) -
 
     Raises:
         TypeError: An array is not floating point.
-        ValueError: The shapes are not as said, or a sample is NaN or infinite.
+        ValueError: The shapes are not as said, a sample is NaN or infinite, or the rate is below 1.
     """
     truths, guesses = np.asarray(references), np.asarray(estimates)
     if truths.ndim != 3 or truths.shape != guesses.shape or len(truths) == 0:
@@ -141,6 +141,8 @@ def museval_sdr(references: ArrayLike, estimates: ArrayLike, sample_rate: int) -
             "references and estimates must both have shape (stem, channel, time), with at least one stem, "
             f"got {truths.shape} and {guesses.shape}"
         )
+    if sample_rate < 1:
+        raise ValueError(f"sample_rate is in Hz, at least 1, got {sample_rate}")
     stems = [
         framed(checked("references", truth), checked("estimates", guess), sample_rate)
         for truth, guess in zip(truths, guesses, strict=True)

@@ -18,7 +18,7 @@ def as_csv(scores: Sequence[Score], metrics: Sequence[str]) -> bytes:
     for score in scores:
         numbers = [_known(score.values.get(name)) for name in metrics]
         writer.writerow((score.song, score.stem, score.estimator, str(score.silent).lower(), *numbers))
-    return text.getvalue().encode()
+    return _encoded(text.getvalue())
 
 
 def as_json(
@@ -51,7 +51,12 @@ def as_json(
         ],
         "failed": [{"song": song, "error": error} for song, error in failed.items()],
     }
-    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return _encoded(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _encoded(text: str) -> bytes:
+    r"""In UTF-8; a byte of a file's name that is none as ``\udcff``, which is what JSON has for it, too."""
+    return text.encode(errors="backslashreplace")
 
 
 def _known(value: float | None) -> float | None:

@@ -62,13 +62,12 @@ def report(
     outputs: Outputs,
     terminal: Terminal,
 ) -> None:
-    """Show the summary, and write the files asked for.
+    """Write the files asked for, and show the summary.
 
     Raises:
         OutputError: One cannot be written.
     """
     summaries = summarize(scores)
-    show(summaries, metrics)
 
     def write(path: Path, content: bytes) -> None:
         try:
@@ -83,3 +82,4 @@ def report(
         write(outputs.json, as_json(scores, summaries, metrics, failed, about))
     if outputs.plot is not None:
         write(outputs.plot, draw(scores, outputs.plot.suffix.lower().removeprefix(".")))
+    show(summaries, metrics)

@@ -216,7 +216,8 @@ document.addEventListener("keydown", (event) => {
   const { target, code, key, shiftKey } = event;
   const onButton = target instanceof HTMLButtonElement;
   const onSlider = target instanceof HTMLInputElement;
-  const digit = /^(?:Digit|Numpad)(\d)$/.exec(code)?.[1];
+  // The row of digits whatever its keys give, with Shift or in French; the keypad only while it gives digits.
+  const digit = /^Digit(\d)$/.exec(code)?.[1] ?? (/^Numpad\d$/.test(code) ? /^\d$/.exec(key)?.[0] : undefined);
   if (digit !== undefined) {
     const number = song.tracks.findIndex((_, index) => digitOf(index) === Number(digit));
     if (number < 0 || event.repeat) return;
