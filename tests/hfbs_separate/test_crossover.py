@@ -151,5 +151,7 @@ def test_a_separator_gives_nothing_above_its_low_pass_and_residuals_make_up_for_
 def test_a_low_pass_where_the_model_has_nothing_is_refused(
     gains_checkpoint: Callable[..., Any], lowpass: float
 ) -> None:
-    with pytest.raises(OptionError, match=r"^lowpass is a frequency from 20 Hz to below .* rate, 4000 Hz, by half .*, got"):
+    with pytest.raises(
+        OptionError, match=r"^lowpass is a frequency from 20 Hz to below .* rate, 4000 Hz, by half .*, got"
+    ):
         Separator(gains_checkpoint(), device="cpu", lowpass=lowpass)
