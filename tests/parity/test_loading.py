@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from hfbs_model import Checkpoint, load_checkpoint
+from hfbs_model import BandSplitRotator, Checkpoint, load_checkpoint, save_checkpoint
 from parity.cases import VALUES, Case, mel, stft
 from parity.oracles import build, our_keywords
 from parity.test_parity import relative_difference, with_stem_axis
@@ -105,3 +106,15 @@ def test_a_drawn_architecture_loads_from_its_weights_alone(tmp_path: Path, case:
         if name in told:
             assert told[name] == value, name
     assert difference(theirs, case, checkpoint.model) <= 1e-5
+
+
+@pytest.mark.parametrize("num_bands", [1, 2])
+@pytest.mark.parametrize("stereo", [False, True])
+def test_mel_bands_however_few_are_loaded(tmp_path: Path, num_bands: int, stereo: bool) -> None:
+    """Here, since other bands than the usual 60 need librosa."""
+    model = BandSplitRotator(8, depth=1, num_bands=num_bands, sample_rate=32000, stereo=stereo, **stft(64, 16)).eval()
+    save_checkpoint(Checkpoint(model, ("vocals",), 32000, 4000), tmp_path / "m.safetensors")
+    loaded = load_checkpoint(tmp_path / "m.safetensors").model
+    audio = torch.randn(1, model.audio_channels, 333)
+    with torch.no_grad():
+        assert torch.equal(loaded(audio), model(audio))
