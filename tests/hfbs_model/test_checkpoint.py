@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -500,6 +501,14 @@ def test_files_that_are_no_weights_are_refused(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path / name, config)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes there")
+def test_a_name_that_safetensors_cannot_read_is_told_from_a_damaged_file(tmp_path: Path) -> None:
+    odd = tmp_path / "b\udcff.safetensors"
+    odd.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    with pytest.raises(CheckpointError, match=r"has a name that is not in UTF-8, .*; rename it"):
+        load_checkpoint(odd)
 
 
 def test_files_that_are_not_there_are_refused(write: Write, tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ def _safetensors(where: Path, start: bytes, size: int) -> Content:
             f"in a file of {size} bytes; download it again"
         )
     try:
+        str(where).encode()
+    except UnicodeEncodeError as error:  # a byte that Python reads names with, and safetensors does not
+        raise CheckpointError(f"{where} has a name that is not in UTF-8, which safetensors needs; rename it") from error
+    try:
         with cast("_OpenFile", safe_open(where, framework="pt")) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
