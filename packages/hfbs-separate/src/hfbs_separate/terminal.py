@@ -246,7 +246,7 @@ class OneLineGroup(click.Group):
             sys.exit(130)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As :meth:`click.Group.invoke`; the terminal of a command tells of its error."""
+        """As click does it, but the terminal of a command tells of its error."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
