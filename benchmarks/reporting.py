@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from configurations import Setting
-from contestants import FLOOR, LUCIDRAINS, OURS
+from contestants import CONTESTANTS, FLOOR, LUCIDRAINS, OURS
 from measuring import Row, Start
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,7 +107,7 @@ def cells(table: Table) -> Iterator[tuple[str, ...]]:
     peaks = {row.name: row.start.peak for row in table.rows if row.start}
     yield (*HEADINGS, *(STARTS if peaks else []), *(["utilisation"] if utilised else []))
     for row in table.rows:
-        started = _started(row.start, peaks[LUCIDRAINS], "compiled" in row.name) if peaks else []
+        started = _started(row, peaks[LUCIDRAINS]) if peaks else []
         yield (
             row.name,
             *(f"{ratio:.2f}" for ratio in row.of_floor),
@@ -119,8 +119,9 @@ def cells(table: Table) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _started(start: Start | None, peak: float, compiled: bool) -> list[str]:
+def _started(row: Row, peak: float) -> list[str]:
     """What a process of its own took, its memory as a multiple of a peak too."""
+    start = row.start
     if start is None:
         return ["–"] * len(STARTS)
     figures = [
@@ -129,7 +130,7 @@ def _started(start: Start | None, peak: float, compiled: bool) -> list[str]:
         f"{start.imports:.2f}",
         f"{start.first_output:.2f}",
     ]
-    return [*figures, f"{start.compilation:.2f}" if compiled else "–"]
+    return [*figures, f"{start.compilation:.2f}" if CONTESTANTS[row.name].compiled else "–"]
 
 
 def text(table: Table) -> str:

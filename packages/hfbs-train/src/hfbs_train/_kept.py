@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hfbs_model import Checkpoint, save_checkpoint
 
-from ._errors import RunError
+from ._errors import writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,6 @@ class KeptCheckpoints:
         Raises:
             RunError: It cannot be written.
         """
-        try:
+        with writing(self.folder / name):
             self.folder.mkdir(parents=True, exist_ok=True)
             save_checkpoint(checkpoint, self.folder / name)
-        except OSError as error:
-            raise RunError(f"{self.folder / name} cannot be written: {error.strerror or error}") from error

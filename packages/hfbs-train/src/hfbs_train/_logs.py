@@ -1,8 +1,8 @@
 """Where a run writes its figures: a CSV file always, TensorBoard and Weights & Biases where they are wanted."""
 
 import csv
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hfbs_model.files import written_whole
 
 from ._configuration import Logs
-from ._errors import ConfigurationError, RunError
+from ._errors import ConfigurationError, writing
 
 type Image = NDArray[np.uint8]
 
@@ -61,12 +61,12 @@ class _Table:
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
         kept = [row for row in _rows(path) if int(row[0]) <= step]
-        with self._told():
+        with writing(self._path):
             written_whole(path, lambda part: _write_rows(part, [["step", "name", "value"], *kept]))
             self._file = path.open("a", newline="", encoding="utf-8")
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
-        with self._told():
+        with writing(self._path):
             csv.writer(self._file).writerows([step, name, repr(value)] for name, value in values.items())
             self._file.flush()
 
@@ -74,15 +74,8 @@ class _Table:
         pass
 
     def close(self) -> None:
-        with self._told():
+        with writing(self._path):
             self._file.close()
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunError(f"{self._path} cannot be written: {error.strerror or error}") from error
 
 
 def _write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:

@@ -18,7 +18,7 @@ from hfbs_model.files import written_whole
 from hfbs_separate.terminal import Terminal, clock
 
 from ._configuration import RunConfiguration
-from ._errors import RunError
+from ._errors import RunError, writing
 from ._kept import KeptCheckpoints
 from ._logs import Log, opened
 from ._machines import launched, mean_over_processes, memory, sum_over_processes
@@ -256,7 +256,5 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
+    with writing(path):
         written_whole(path, lambda part: part.write_bytes(content))
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -148,9 +148,19 @@ def _song(song: TrainingSong, report: Report) -> dict[str, Any]:
 
 
 def _file(path: Path, facts: FileFacts) -> dict[str, Any]:
-    names = ("sample_rate", "samples", "seconds", "peak", "clipped", "is_silent", "is_doubled_mono", "error")
+    names = (
+        "channels",
+        "sample_rate",
+        "samples",
+        "seconds",
+        "peak",
+        "clipped",
+        "is_silent",
+        "is_doubled_mono",
+        "error",
+    )
     about: dict[str, Any] = {name: getattr(facts, name) for name in names}
-    return {"path": str(path), "channels": facts.table.channels if facts.table else 0, **about}
+    return {"path": str(path), **about}
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
